@@ -1,0 +1,197 @@
+// Package apiclient calls ODCM's REST interface. Errors are [*odcm.Error] with the kind, code and fields that the manager
+// sent, so that a caller tells them apart as the manager itself does.
+package apiclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"odcm"
+	"odcm/api"
+)
+
+// maxAnswer bounds what is read of one answer, in bytes.
+const maxAnswer = 16 << 20
+
+// Client calls one manager. It is safe for concurrent use.
+type Client struct {
+	base      *url.URL
+	key       string
+	userAgent string
+	http      *http.Client
+}
+
+// Options say which manager and as whom.
+type Options struct {
+	URL       string       // "https://odcm.example.com"
+	APIKey    string       // "odcm_..."; "" for what needs none
+	UserAgent string       // "odcm-cli/1.2.3"
+	HTTP      *http.Client // http.DefaultTransport with a timeout of a minute if nil
+}
+
+// New makes a client; it does not call the manager.
+func New(o Options) (*Client, error) {
+	base, err := url.Parse(o.URL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, odcm.E(odcm.Invalid, "client.url", "%q is not the URL of a manager; want, say, https://odcm.example.com", o.URL)
+	}
+	base.Path = strings.TrimSuffix(base.Path, "/")
+	c := &Client{base: base, key: o.APIKey, userAgent: o.UserAgent, http: o.HTTP}
+	if c.http == nil {
+		c.http = &http.Client{Timeout: time.Minute}
+	}
+	return c, nil
+}
+
+// call is one request. Its zero fields are left out.
+type call struct {
+	method, path string
+	query        url.Values
+	in           any
+	ifMatch      int64  // revision
+	idempotency  string // key under which the manager does it once
+}
+
+// do sends the call and decodes the answer into out, unless out is nil or an io.Writer, which gets the bytes.
+func (c *Client) do(ctx context.Context, r call, out any) error {
+	res, err := c.send(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 300 {
+		return problem(res)
+	}
+	if w, ok := out.(io.Writer); ok {
+		_, err := io.Copy(w, res.Body)
+		return err
+	}
+	if out == nil || res.StatusCode == http.StatusNoContent {
+		return nil
+	}
+	body := io.LimitReader(res.Body, maxAnswer)
+	if err := json.NewDecoder(body).Decode(out); err != nil {
+		return odcm.E(odcm.Unavailable, "client.answer", "%s did not answer as ODCM does", c.base).Because(err)
+	}
+	return nil
+}
+
+func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
+	var body io.Reader
+	if r.in != nil {
+		b, err := json.Marshal(r.in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	u := *c.base
+	u.Path += "/api/v1" + r.path
+	u.RawQuery = r.query.Encode()
+	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	set := func(name, value string) {
+		if value != "" {
+			req.Header.Set(name, value)
+		}
+	}
+	set("User-Agent", c.userAgent)
+	set("Idempotency-Key", r.idempotency)
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	if r.in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.ifMatch != 0 {
+		req.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(r.ifMatch, 10)))
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, odcm.E(odcm.Unavailable, "client.unreachable", "the manager at %s does not answer: %v", c.base, cause(err)).Because(err)
+	}
+	return res, nil
+}
+
+// cause takes the URL out of an HTTP error: it is said already.
+func cause(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// problem reads an error answer (RFC 9457).
+func problem(res *http.Response) error {
+	var p api.Problem
+	err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&p)
+	if err != nil || p.Kind == "" {
+		return odcm.E(odcm.Unavailable, "client.answer", "%s answered %s, and not as ODCM does", res.Request.URL.Host, res.Status)
+	}
+	e := odcm.E(odcm.Kind(p.Kind), p.Code, "%s", p.Detail)
+	for _, f := range p.Errors {
+		e.Fields = append(e.Fields, odcm.FieldError{Field: strings.TrimPrefix(f.Location, "body."), Message: f.Message})
+	}
+	return e
+}
+
+// list yields every item of a paged list, fetching pages as they are needed.
+func list[T any](ctx context.Context, c *Client, path string, query url.Values) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		q := url.Values{}
+		for name, values := range query {
+			q[name] = values
+		}
+		for {
+			var page api.Page[T]
+			if err := c.do(ctx, call{method: http.MethodGet, path: path, query: q}, &page); err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			for _, item := range page.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			q.Set("cursor", page.Next)
+		}
+	}
+}
+
+// Collect gathers what an iterator yields, up to limit items; 0 is all.
+func Collect[T any](seq iter.Seq2[T, error], limit int) ([]T, error) {
+	var all []T
+	for item, err := range seq {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, item)
+		if limit > 0 && len(all) == limit {
+			break
+		}
+	}
+	return all, nil
+}
+
+func escape(id any) string { return url.PathEscape(fmt.Sprint(id)) }
