@@ -101,6 +101,11 @@ func openPostgres(ctx context.Context, rawURL string, o Options) (*DB, error) {
 		return nil, errors.New("database URL: want postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=...")
 	}
 	cfg.MaxConns = int32(or(o.MaxConns, 16))
+	// A replica that is suspended or cut off inside a transaction must not hold its locks, that of the event log among them,
+	// for longer than this.
+	if params := cfg.ConnConfig.RuntimeParams; params["idle_in_transaction_session_timeout"] == "" {
+		params["idle_in_transaction_session_timeout"] = "20000"
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
@@ -243,9 +248,14 @@ func IsFull(err error) bool {
 	return errors.As(err, &p) && p.Code == "53100"
 }
 
+// shouldRetry tells whether nothing was done and the same again may work: serialization failure, deadlock, or a connection
+// that was found dead before anything was sent.
 func shouldRetry(err error) bool {
 	var p *pgconn.PgError
-	return errors.As(err, &p) && (p.Code == "40001" || p.Code == "40P01")
+	if errors.As(err, &p) {
+		return p.Code == "40001" || p.Code == "40P01"
+	}
+	return pgconn.SafeToRetry(err)
 }
 
 // Redact takes user and password out of a URL, for logs and errors.

@@ -6,4 +6,6 @@
 //
 // A row that people change has a revision BIGINT: change it with UPDATE ... WHERE id = $1 AND revision = $2, and call it a
 // conflict where no row was touched.
+//
+// What must happen once a change is visible, a hint to those who wait for it, goes through [DB.AfterCommit].
 package db

@@ -1,0 +1,241 @@
+package octopus
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	orderedmap "github.com/wk8/go-ordered-map/v2"
+)
+
+// Object is a JSON object that loses nothing: unknown fields, the order of keys, the text of numbers and nulls all stay
+// as they were read. Names are matched first exactly, then without regard to case, as Octopus Server does (its clients
+// send both "Name" and "name"). The zero Object is empty and ready to use. Copies share; see [Object.Clone].
+type Object struct {
+	m *orderedmap.OrderedMap[string, json.RawMessage]
+}
+
+// byteOrderMark starts some answers of .NET programs; a parser may ignore it (RFC 8259 section 8.1).
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// ParseObject reads one JSON object and nothing behind it. It refuses null, arrays and scalars. It keeps b's text: do
+// not change b afterwards.
+func ParseObject(b []byte) (Object, error) {
+	b = bytes.TrimPrefix(b, byteOrderMark)
+	var o Object
+	if err := json.Unmarshal(b, &o); err != nil {
+		return Object{}, err
+	}
+	if o.m == nil {
+		return Object{}, errors.New("want a JSON object, got null")
+	}
+	return o, nil
+}
+
+// UnmarshalJSON keeps every member's value as the text it has. null gives the empty Object, so that a null among
+// objects is read as one. A name that occurs twice keeps its first place and its last value, as JavaScript and .NET
+// do: the earlier values are lost (RFC 8259 section 4 leaves it open). Names that differ in case are two names.
+func (o *Object) UnmarshalJSON(b []byte) error {
+	if bytes.Equal(bytes.TrimSpace(b), []byte("null")) {
+		o.m = nil
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	open, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	if open != json.Delim('{') {
+		return fmt.Errorf("want a JSON object, got %v", open)
+	}
+	m := orderedmap.New[string, json.RawMessage]()
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		m.Set(name.(string), value)
+	}
+	if _, err := dec.Token(); err != nil {
+		return err
+	}
+	o.m = m
+	return nil
+}
+
+// MarshalJSON writes the members in their order, each with the text that it was read with. Call it, not [json.Marshal],
+// where bytes matter: json.Marshal takes out white space and writes <, > and & as escapes, which means the same.
+func (o Object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for name, value := range o.All() {
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		if err := writeString(&b, name); err != nil {
+			return nil, err
+		}
+		b.WriteByte(':')
+		b.Write(value)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// writeString writes a JSON string without escaping <, > and &, as the server that sent it did.
+func writeString(b *bytes.Buffer, s string) error {
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - 1) // the encoder ends with a newline
+	return nil
+}
+
+// name finds the spelling under which the member is kept.
+func (o Object) name(name string) (string, bool) {
+	if o.m == nil {
+		return name, false
+	}
+	if _, ok := o.m.Get(name); ok {
+		return name, true
+	}
+	for pair := o.m.Oldest(); pair != nil; pair = pair.Next() {
+		if strings.EqualFold(pair.Key, name) {
+			return pair.Key, true
+		}
+	}
+	return name, false
+}
+
+// Get returns the member's JSON text, and whether there is one (it may be null).
+func (o Object) Get(name string) (json.RawMessage, bool) {
+	kept, ok := o.name(name)
+	if !ok {
+		return nil, false
+	}
+	return o.m.Get(kept)
+}
+
+// Set changes the member in its place and spelling, or adds it at the end. It panics if v cannot be JSON, which is a
+// defect of the caller. A [json.RawMessage] is kept as it is.
+func (o *Object) Set(name string, v any) {
+	raw, ok := v.(json.RawMessage)
+	if ok {
+		if !json.Valid(raw) {
+			panic(fmt.Sprintf("octopus: set %s: not JSON", name))
+		}
+	} else {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			panic(fmt.Sprintf("octopus: set %s: %v", name, err))
+		}
+		raw = bytes.TrimRight(b.Bytes(), "\n")
+	}
+	if o.m == nil {
+		o.m = orderedmap.New[string, json.RawMessage]()
+	}
+	kept, _ := o.name(name)
+	o.m.Set(kept, raw)
+}
+
+// Delete takes the member away.
+func (o *Object) Delete(name string) {
+	if kept, ok := o.name(name); ok {
+		o.m.Delete(kept)
+	}
+}
+
+// Has tells whether the member is there and not null.
+func (o Object) Has(name string) bool {
+	raw, ok := o.Get(name)
+	return ok && string(raw) != "null"
+}
+
+// Text returns a string member, "" where there is none, null or not a string.
+func (o Object) Text(name string) string { return As[string](o, name) }
+
+// Bool returns a boolean member, false where there is none.
+func (o Object) Bool(name string) bool { return As[bool](o, name) }
+
+// Int returns a whole number member, 0 where there is none.
+func (o Object) Int(name string) int64 { return As[int64](o, name) }
+
+// Texts returns a member that is an array of strings.
+func (o Object) Texts(name string) []string { return As[[]string](o, name) }
+
+// Object returns a member that is an object. It is a copy: to change it, change the copy and [Object.Set] it.
+func (o Object) Object(name string) Object { return As[Object](o, name) }
+
+// Objects returns a member that is an array of objects, likewise as copies.
+func (o Object) Objects(name string) []Object { return As[[]Object](o, name) }
+
+// As decodes the member into T, and gives the zero T where it is absent, null or of another shape: what another
+// server sends is never a reason to fail, and whoever must know asks [Object.Get].
+func As[T any](o Object, name string) T {
+	var v, zero T
+	raw, ok := o.Get(name)
+	if !ok || json.Unmarshal(raw, &v) != nil {
+		return zero
+	}
+	return v
+}
+
+// Decode reads the whole object into a Go value, as [json.Unmarshal] does.
+func (o Object) Decode(v any) error {
+	b, err := o.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}
+
+// All yields the members in their order. The values must not be changed.
+func (o Object) All() iter.Seq2[string, json.RawMessage] {
+	return func(yield func(string, json.RawMessage) bool) {
+		if o.m == nil {
+			return
+		}
+		for pair := o.m.Oldest(); pair != nil; pair = pair.Next() {
+			if !yield(pair.Key, pair.Value) {
+				return
+			}
+		}
+	}
+}
+
+// Len counts the members.
+func (o Object) Len() int {
+	if o.m == nil {
+		return 0
+	}
+	return o.m.Len()
+}
+
+// Clone copies the object, so that a change to one does not show in the other.
+func (o Object) Clone() Object {
+	c := Object{m: orderedmap.New[string, json.RawMessage](o.Len())}
+	for name, value := range o.All() {
+		c.m.Set(name, value)
+	}
+	return c
+}
+
+// NewObject builds an object from a Go value that marshals to one.
+func NewObject(v any) (Object, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return Object{}, err
+	}
+	return ParseObject(b)
+}
