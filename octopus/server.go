@@ -1,6 +1,9 @@
 package octopus
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Nodes is the cluster at a glance (GET /api/octopusservernodes/summary).
 type Nodes struct{ Object }
@@ -62,9 +65,11 @@ func (l LicenceStatus) Kind() string { return l.Text("LicenseKind") }
 // IsCompliant tells whether use is within the licence.
 func (l LicenceStatus) IsCompliant() bool { return l.Bool("IsCompliant") }
 
-// ExpiresInDays counts down; negative when past. ok is false where the licence does not expire.
+// ExpiresInDays counts down; negative when past. ok is false where the licence does not expire, which servers say by
+// leaving the number out or by the largest that it can be (.NET's int.MaxValue).
 func (l LicenceStatus) ExpiresInDays() (days int, ok bool) {
-	return int(l.Int("DaysToEffectiveExpiryDate")), l.Has("DaysToEffectiveExpiryDate")
+	days = int(l.Int("DaysToEffectiveExpiryDate"))
+	return days, l.Has("DaysToEffectiveExpiryDate") && days < math.MaxInt32
 }
 
 // Limits returns what is counted.

@@ -1,0 +1,210 @@
+package api
+
+import "time"
+
+// Space is one octopus.Space under management.
+type Space struct {
+	ID           string     `json:"id" example:"space-0198a7c4-5b1e-7c3a-9f00-3d2c1b0a9e8f"`
+	Slug         string     `json:"slug" doc:"For addresses; unique, and kept when the Space is renamed" example:"shipping"`
+	Name         string     `json:"name" doc:"Unique without regard to case" example:"Shipping"`
+	Description  string     `json:"description"`
+	State        string     `json:"state" doc:"Where it is in its life under ODCM" enum:"creating,enlisting,active,delisting,failed"`
+	Reason       string     `json:"reason,omitempty" doc:"Why it failed"`
+	Task         string     `json:"task,omitempty" doc:"The task that works on it, or did last" example:"task-0198a7c4-5b1e-7c3a-9f00-3d2c1b0a9e8f"`
+	Health       Health     `json:"health"`
+	URL          string     `json:"url,omitempty" doc:"Of its server; absent until a created one runs" example:"https://octopus.example.com"`
+	Version      string     `json:"version,omitempty" doc:"Of its server, as last seen" example:"2026.2.1203"`
+	Origin       string     `json:"origin" doc:"Who runs its server: ODCM or somebody else" enum:"created,enlisted"`
+	Instance     string     `json:"instance" doc:"Identifier of its server, which may hold other Spaces too" example:"instance-0198a7c4-5b1e-7c3a-9f00-3d2c1b0a9e8f"`
+	OctopusSpace string     `json:"octopusSpace,omitempty" doc:"Its identifier on that server" example:"Spaces-1"`
+	Starred      bool       `json:"starred" doc:"By you"`
+	Visited      *time.Time `json:"visited,omitempty" doc:"When you last opened it from ODCM"`
+	Created      time.Time  `json:"created" doc:"When it came under management"`
+	Revision     int64      `json:"revision" doc:"Grows with every change; also the ETag" example:"3"`
+
+	// The rest is told where one Space is read, not in lists.
+	InstallationID string        `json:"installationId,omitempty" doc:"The server's own identity; only where one Space is read"`
+	Server         string        `json:"server,omitempty" doc:"Machine that a created one runs on; only where one Space is read"`
+	Neighbours     int           `json:"neighbours,omitempty" doc:"Other Spaces on the same server; only where one Space is read"`
+	Webhook        *SpaceWebhook `json:"webhook,omitempty" doc:"Only where one Space is read"`
+}
+
+// Health is how the server of a Space is doing, as the last probe saw it.
+type Health struct {
+	Status  string     `json:"status" doc:"unknown: not probed yet" enum:"unknown,online,draining,degraded,offline,maintenance"`
+	Reason  string     `json:"reason,omitempty" doc:"Why it is not online"`
+	Since   *time.Time `json:"since,omitempty" doc:"When it came into this status"`
+	Checked *time.Time `json:"checked,omitempty" doc:"When it was last probed"`
+	Nodes   []Node     `json:"nodes,omitempty"`
+	Licence *Licence   `json:"licence,omitempty" doc:"Absent where the API key may not read it"`
+}
+
+// Node is an Octopus server node.
+type Node struct {
+	Name     string     `json:"name"`
+	Leader   bool       `json:"leader"`
+	Offline  bool       `json:"offline"`
+	Draining bool       `json:"draining"`
+	Tasks    int        `json:"tasks" doc:"Running now"`
+	TaskCap  int        `json:"taskCap"`
+	LastSeen *time.Time `json:"lastSeen,omitempty"`
+}
+
+// Licence is what an Octopus server says about its licence.
+type Licence struct {
+	Kind      string         `json:"kind" example:"CommercialLicense"`
+	Compliant bool           `json:"compliant"`
+	DaysLeft  *int           `json:"daysLeft,omitempty" doc:"Absent where it does not expire"`
+	Limits    []LicenceLimit `json:"limits,omitempty"`
+}
+
+// LicenceLimit is one bound of a licence.
+type LicenceLimit struct {
+	Name      string `json:"name" example:"Targets"`
+	Used      int    `json:"used"`
+	Allowed   int    `json:"allowed"`
+	Unlimited bool   `json:"unlimited"`
+}
+
+// SpaceWebhook is the event subscription by which a Space's server tells ODCM that something happened.
+type SpaceWebhook struct {
+	State   string     `json:"state" doc:"applied: the server holds it; pending: to be done when it answers; skipped: it cannot be had" enum:"pending,applied,skipped"`
+	Reason  string     `json:"reason,omitempty"`
+	Checked *time.Time `json:"checked,omitempty" doc:"When it was last compared with what it should be"`
+	Applied *time.Time `json:"applied,omitempty" doc:"When it was last written"`
+	Repairs int        `json:"repairs" doc:"How often somebody had changed it"`
+	Drift   string     `json:"drift,omitempty" doc:"What was changed when it was last repaired"`
+	Drifted *time.Time `json:"drifted,omitempty"`
+}
+
+// NewSpace asks for a blank Space on a server that ODCM runs.
+type NewSpace struct {
+	Name        string `json:"name" minLength:"1" maxLength:"100" example:"Shipping"`
+	Description string `json:"description,omitempty" maxLength:"1000"`
+	Version     string `json:"version,omitempty" doc:"Absent: the default one" maxLength:"100" example:"2026.2.1203"`
+	Server      string `json:"server,omitempty" doc:"Machine to run it on; absent: the one with the most room" maxLength:"100"`
+}
+
+// SpaceUpdate says what to change; what is absent stays.
+type SpaceUpdate struct {
+	Name        *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
+	Description *string `json:"description,omitempty" maxLength:"1000"`
+}
+
+// Connection says how to reach an Octopus server, as whom, and whom to trust.
+type Connection struct {
+	URL        string `json:"url" doc:"Of the Octopus server" minLength:"1" maxLength:"2000" example:"https://octopus.example.com"`
+	APIKey     string `json:"apiKey" doc:"Of an Octopus administrator there; kept sealed and never told" minLength:"1" maxLength:"200" example:"API-XXXXXXXXXXXXXXXXXXXXXXXXXXXX"`
+	CA         string `json:"ca,omitempty" doc:"Certificates of authorities in PEM, trusted instead of this machine's" maxLength:"100000"`
+	Thumbprint string `json:"thumbprint,omitempty" doc:"SHA-1 or SHA-256 of the server's certificate, in hexadecimal: that one is trusted and no other" maxLength:"200"`
+}
+
+// Enlistment asks to take Spaces of a server under management.
+type Enlistment struct {
+	Connection
+	Spaces []EnlistedSpace `json:"spaces" minItems:"1" maxItems:"500"`
+}
+
+// EnlistedSpace is an octopus.Space to enlist.
+type EnlistedSpace struct {
+	OctopusSpace string `json:"octopusSpace" doc:"Its identifier on the server" minLength:"1" maxLength:"100" example:"Spaces-1"`
+	Name         string `json:"name,omitempty" doc:"In ODCM; absent: the name that it has there" maxLength:"100"`
+	Description  string `json:"description,omitempty" maxLength:"1000"`
+}
+
+// Enlisting is an enlistment that has begun.
+type Enlisting struct {
+	Task   string  `json:"task" doc:"To be watched until it ends" example:"task-0198a7c4-5b1e-7c3a-9f00-3d2c1b0a9e8f"`
+	Spaces []Space `json:"spaces"`
+}
+
+// EnlistPlan is what enlisting would find and do. Nothing was written to get it.
+type EnlistPlan struct {
+	Server   PlannedServer  `json:"server"`
+	Spaces   []PlannedSpace `json:"spaces"`
+	People   PlannedPeople  `json:"people"`
+	SignIn   PlannedSignIn  `json:"signIn"`
+	Warnings []Note         `json:"warnings"`
+}
+
+// PlannedServer is what a server said about itself.
+type PlannedServer struct {
+	URL            string `json:"url"`
+	Version        string `json:"version"`
+	InstallationID string `json:"installationId"`
+	User           string `json:"user" doc:"Whose API key it is"`
+	Administrator  bool   `json:"administrator" doc:"Whether that is an Octopus administrator"`
+	Known          bool   `json:"known" doc:"Some of its Spaces are enlisted already"`
+}
+
+// PlannedSpace is an octopus.Space that can be enlisted.
+type PlannedSpace struct {
+	OctopusSpace string `json:"octopusSpace" example:"Spaces-1"`
+	Name         string `json:"name" doc:"On the server"`
+	Description  string `json:"description,omitempty"`
+	Default      bool   `json:"default"`
+	Suggested    string `json:"suggested" doc:"A name that is free in ODCM"`
+	Enlisted     bool   `json:"enlisted" doc:"It is a Space of this ODCM already"`
+	Conflicts    []Note `json:"conflicts"`
+	Changes      []Note `json:"changes" doc:"What will be different on the server"`
+}
+
+// PlannedPeople comes with sign-on; until then enlisting touches nobody.
+type PlannedPeople struct {
+	Touched int `json:"touched"`
+}
+
+// PlannedSignIn comes with sign-on; until then enlisting changes no sign-in setting.
+type PlannedSignIn struct {
+	Changes []Note `json:"changes"`
+}
+
+// Note is something to know, with a stable code.
+type Note struct {
+	Code    string `json:"code" example:"webhook.added"`
+	Message string `json:"message"`
+}
+
+// SpaceKey replaces the API key with which ODCM reaches a Space's server.
+type SpaceKey struct {
+	APIKey string `json:"apiKey" minLength:"1" maxLength:"200"`
+}
+
+// Switcher is what one may jump to. No Space is in two groups.
+type Switcher struct {
+	Starred []SwitcherSpace `json:"starred"`
+	Recent  []SwitcherSpace `json:"recent"`
+	Others  []SwitcherSpace `json:"others"`
+}
+
+// SwitcherSpace is a Space in the switcher.
+type SwitcherSpace struct {
+	ID     string `json:"id"`
+	Slug   string `json:"slug"`
+	Name   string `json:"name"`
+	Status string `json:"status" enum:"unknown,online,draining,degraded,offline,maintenance"`
+	Href   string `json:"href" doc:"Leads to the Space by way of ODCM, which remembers the visit" example:"/spaces/shipping/open"`
+}
+
+// SpaceChoices is what a new Space can choose from.
+type SpaceChoices struct {
+	Versions []LaunchVersion `json:"versions"`
+	Servers  []LaunchServer  `json:"servers"`
+}
+
+// LaunchVersion is a version that can be launched.
+type LaunchVersion struct {
+	Number  string `json:"number"`
+	Product string `json:"product"`
+	Default bool   `json:"default"`
+}
+
+// LaunchServer is a machine that could take an instance.
+type LaunchServer struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Online    bool   `json:"online"`
+	Instances int    `json:"instances"`
+	Capacity  int    `json:"capacity" doc:"How many more it can take"`
+	Reason    string `json:"reason,omitempty" doc:"Why it takes none"`
+}

@@ -1,0 +1,77 @@
+package manager
+
+import (
+	"context"
+
+	"odcm"
+	"odcm/manager/monitor"
+	"odcm/manager/space"
+)
+
+// health tells the space room what the monitor knows.
+type health struct{ m *Manager }
+
+var _ space.Monitor = health{}
+
+func (h health) HealthOf(ctx context.Context, ids []odcm.SpaceID) (map[odcm.SpaceID]space.Health, error) {
+	known, err := h.m.monitor.HealthOf(ctx, ids)
+	found := make(map[odcm.SpaceID]space.Health, len(known))
+	for id, k := range known {
+		found[id] = inSpaceWords(k)
+	}
+	return found, err
+}
+
+func (h health) InStatus(ctx context.Context, statuses []space.Status) ([]odcm.SpaceID, error) {
+	wanted := make([]monitor.Status, len(statuses))
+	for i, s := range statuses {
+		wanted[i] = monitor.Status(s)
+	}
+	return h.m.monitor.InStatus(ctx, wanted)
+}
+
+// inSpaceWords says in one room's words what the other knows.
+func inSpaceWords(k monitor.Health) space.Health {
+	v := space.Health{Status: space.Status(k.Status), Reason: k.Reason, Since: k.Since, Checked: k.Checked, Version: k.Version}
+	for _, n := range k.Nodes {
+		v.Nodes = append(v.Nodes, space.Node(n))
+	}
+	if k.Licence != nil {
+		l := space.Licence{Kind: k.Licence.Kind, Compliant: k.Licence.Compliant, DaysLeft: k.Licence.DaysLeft}
+		for _, limit := range k.Licence.Limits {
+			l.Limits = append(l.Limits, space.Limit(limit))
+		}
+		v.Licence = &l
+	}
+	return v
+}
+
+// targets tells the monitor what to watch: every instance that holds an active Space, once.
+type targets struct{ space *space.Service }
+
+var _ monitor.Targets = targets{}
+
+func (t targets) Targets(ctx context.Context) ([]monitor.Target, error) {
+	var all []monitor.Target
+	at := map[odcm.InstanceID]int{}
+	for e, err := range active(ctx, t.space) {
+		if err != nil {
+			return nil, err
+		}
+		watched := monitor.Space{ID: e.ID, Name: e.Name}
+		if i, known := at[e.Instance]; known {
+			all[i].Spaces = append(all[i].Spaces, watched)
+			continue
+		}
+		at[e.Instance] = len(all)
+		all = append(all, monitor.Target{
+			Instance: e.Instance, URL: e.URL, CA: e.TLS.CA, Thumbprint: e.TLS.Thumbprint, Revision: e.InstanceRevision,
+			Spaces: []monitor.Space{watched},
+			Key: func(ctx context.Context) (string, error) {
+				c, _, err := t.space.Connection(ctx, e.ID)
+				return string(c.APIKey), err
+			},
+		})
+	}
+	return all, nil
+}

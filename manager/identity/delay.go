@@ -1,0 +1,157 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"odcm"
+)
+
+// Failures is how often in a row a sign-in went wrong for one user or one address.
+type Failures struct {
+	Count int
+	Last  time.Time
+}
+
+// limit says how failures slow the next try down: some are free, then each doubles the wait up to the most.
+type limit struct {
+	free int
+	most time.Duration
+}
+
+// userLimit is mild at its end: whoever guesses at a name must not keep its owner out for long. addressLimit allows an office
+// behind one address its typing errors and then is strict.
+func userLimit() limit    { return limit{free: 5, most: time.Minute} }
+func addressLimit() limit { return limit{free: 20, most: 15 * time.Minute} }
+
+// forgiveAfter is how long after the last failure the count starts anew.
+const forgiveAfter = time.Hour
+
+// wait is how long after now the next try is allowed; 0 where it is allowed.
+func (l limit) wait(f Failures, now time.Time) time.Duration {
+	if f.Count < l.free || now.Sub(f.Last) >= forgiveAfter {
+		return 0
+	}
+	delay := l.most
+	if n := f.Count - l.free; n < 20 {
+		delay = min(l.most, time.Second<<n)
+	}
+	// A clock that was set back must not lock for longer than the delay itself.
+	return max(0, min(delay, f.Last.Add(delay).Sub(now)))
+}
+
+func (f Failures) next(now time.Time) Failures {
+	if now.Sub(f.Last) >= forgiveAfter {
+		f.Count = 0
+	}
+	return Failures{Count: f.Count + 1, Last: now}
+}
+
+// gate is one counter that a sign-in passes.
+type gate struct {
+	key string
+	limit
+}
+
+// gates are the counters for a try: one of the user, known or not, and one of where it comes from.
+func gates(usernameKey, address string) []gate {
+	return []gate{
+		{key: "user " + usernameKey, limit: userLimit()},
+		{key: "address " + network(address), limit: addressLimit()},
+	}
+}
+
+// network is what counts as one address: an IPv4 address, or the /64 that one IPv6 customer has to himself.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return "unknown"
+	}
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		return a.String()
+	}
+	return netip.PrefixFrom(a, 64).Masked().String()
+}
+
+func tooMany(wait time.Duration) error {
+	wait = (wait + time.Second - 1).Truncate(time.Second)
+	return odcm.E(odcm.Unavailable, "identity.too-many-attempts", "Too many failed sign-ins: try again in %d seconds.", int(wait.Seconds())).
+		Because(retryAfter(wait))
+}
+
+// retryAfter is a cause that knows how long to wait.
+type retryAfter time.Duration
+
+func (r retryAfter) Error() string { return "allowed again in " + time.Duration(r).String() }
+
+// RetryAfter tells how long to wait before trying again, in whole seconds; 0 where the error is not about trying too often.
+func RetryAfter(err error) time.Duration {
+	var r retryAfter
+	errors.As(err, &r)
+	return time.Duration(r)
+}
+
+// open tells whether every gate lets a try through now, without counting it.
+func (s *Service) open(ctx context.Context, gates []gate) error {
+	for _, g := range gates {
+		f, err := s.store.Failures(ctx, g.key)
+		if err != nil {
+			return err
+		}
+		if w := g.wait(f, s.now()); w > 0 {
+			return tooMany(w)
+		}
+	}
+	return nil
+}
+
+// pass counts the try as failed at every gate, before the password is looked at: of many tries at once only as many pass as
+// one after another would. Success takes it back.
+func (s *Service) pass(ctx context.Context, gates []gate) error {
+	for _, g := range gates {
+		for {
+			f, err := s.store.Failures(ctx, g.key)
+			if err != nil {
+				return err
+			}
+			now := s.now()
+			if w := g.wait(f, now); w > 0 {
+				return tooMany(w)
+			}
+			if done, err := s.store.SetFailures(ctx, g.key, f, f.next(now)); err != nil {
+				return err
+			} else if done {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// clear forgets the failures of the user, and takes this one try back from the address: one good account must not reset the
+// count of someone who guesses at others from the same place.
+func (s *Service) clear(ctx context.Context, gates []gate) error {
+	for i, g := range gates {
+		for {
+			f, err := s.store.Failures(ctx, g.key)
+			if err != nil {
+				return err
+			}
+			if f.Count == 0 {
+				break
+			}
+			after := Failures{}
+			if i > 0 && f.Count > 1 {
+				after = Failures{Count: f.Count - 1, Last: f.Last}
+			}
+			if done, err := s.store.SetFailures(ctx, g.key, f, after); err != nil {
+				return err
+			} else if done {
+				break
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+// Package identitysql keeps users, sessions and API keys in SQLite or PostgreSQL, by one SQL text.
+package identitysql
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"odcm"
+	"odcm/kit/db"
+	"odcm/manager/identity"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// Events is the log into which a change's event goes, in the transaction of the change.
+type Events interface {
+	Append(ctx context.Context, tx *sql.Tx, events ...odcm.Event) error
+}
+
+// Store implements [identity.Store].
+type Store struct {
+	db     *db.DB
+	events Events
+}
+
+// New brings the tables to their newest schema.
+func New(ctx context.Context, d *db.DB, events Events) (*Store, error) {
+	steps, err := fs.Sub(schema, "schema")
+	if err != nil {
+		return nil, err
+	}
+	return &Store{db: d, events: events}, d.Migrate(ctx, "identity", steps)
+}
+
+// change runs f and appends the event in one transaction.
+func (s *Store) change(ctx context.Context, e odcm.Event, f func(tx *sql.Tx) error) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return s.events.Append(ctx, tx, e)
+	})
+}
+
+// Record implements [identity.Store].
+func (s *Store) Record(ctx context.Context, e odcm.Event) error {
+	return s.change(ctx, e, func(*sql.Tx) error { return nil })
+}
+
+// Prune implements [identity.Store].
+func (s *Store) Prune(ctx context.Context, expired, idle, keys, failures time.Time) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		_, err1 := tx.ExecContext(ctx, `DELETE FROM identity_session WHERE expires <= $1 OR seen <= $2`, db.Millis(expired), db.Millis(idle))
+		if err1 != nil {
+			return err1
+		}
+		_, err2 := tx.ExecContext(ctx, `DELETE FROM identity_key WHERE expires > 0 AND expires <= $1`, db.Millis(keys))
+		if err2 != nil {
+			return err2
+		}
+		_, err3 := tx.ExecContext(ctx, `DELETE FROM identity_failure WHERE last <= $1`, db.Millis(failures))
+		return err3
+	})
+}
+
+// Failures implements [identity.Store].
+func (s *Store) Failures(ctx context.Context, key string) (f identity.Failures, err error) {
+	var last int64
+	err = s.db.Read().QueryRowContext(ctx, `SELECT count, last FROM identity_failure WHERE name = $1`, key).Scan(&f.Count, &last)
+	if errors.Is(err, sql.ErrNoRows) {
+		return f, nil
+	}
+	f.Last = db.Time(last)
+	return f, err
+}
+
+// SetFailures implements [identity.Store].
+func (s *Store) SetFailures(ctx context.Context, key string, old, new identity.Failures) (done bool, err error) {
+	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
+		var r sql.Result
+		var err error
+		switch {
+		case new.Count == 0:
+			r, err = tx.ExecContext(ctx, `DELETE FROM identity_failure WHERE name = $1 AND count = $2 AND last = $3`,
+				key, old.Count, db.Millis(old.Last))
+		case old == identity.Failures{}:
+			r, err = tx.ExecContext(ctx, `INSERT INTO identity_failure (name, count, last) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`,
+				key, new.Count, db.Millis(new.Last))
+		default:
+			r, err = tx.ExecContext(ctx, `UPDATE identity_failure SET count = $4, last = $5 WHERE name = $1 AND count = $2 AND last = $3`,
+				key, old.Count, db.Millis(old.Last), new.Count, db.Millis(new.Last))
+		}
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		done = n == 1
+		return err
+	})
+	return done, err
+}
+
+// writeRoles and readRoles are the form of the column roles.
+func writeRoles(roles []odcm.Role) string {
+	var b strings.Builder
+	b.WriteByte(',')
+	for _, r := range roles {
+		b.WriteString(string(r) + ",")
+	}
+	return b.String()
+}
+
+func readRoles(s string) (roles []odcm.Role) {
+	for name := range strings.SplitSeq(s, ",") {
+		if name != "" {
+			roles = append(roles, odcm.Role(name))
+		}
+	}
+	return roles
+}
+
+func notFound(noun string, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return odcm.E(odcm.NotFound, "identity."+strings.ReplaceAll(strings.ToLower(noun), " ", "-")+"-not-found", "There is no such %s.", noun)
+	}
+	return err
+}
+
+// one is an error unless the statement touched a row.
+func one(r sql.Result, err, none error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return none
+}

@@ -1,0 +1,273 @@
+package monitor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"odcm"
+	"odcm/manager/monitor"
+)
+
+// servers is a Prober over servers that the test breaks and mends.
+type servers struct {
+	mu       sync.Mutex
+	state    map[odcm.InstanceID]*server
+	atOnce   int
+	most     int
+	pinged   int
+	inspects int
+}
+
+type server struct {
+	code   int
+	err    error
+	hangs  bool
+	lose   int // pings that get lost
+	took   time.Duration
+	detail monitor.Detail
+	fault  error // of inspections
+}
+
+func (s *servers) Ping(ctx context.Context, t monitor.Target) (monitor.Pong, error) {
+	s.mu.Lock()
+	v := *s.state[t.Instance]
+	s.pinged++
+	s.atOnce++
+	s.most = max(s.most, s.atOnce)
+	if v.lose > 0 {
+		s.state[t.Instance].lose--
+	}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.atOnce--
+		s.mu.Unlock()
+	}()
+	switch {
+	case v.hangs:
+		<-ctx.Done()
+		return monitor.Pong{}, odcm.E(odcm.Unavailable, "octopus.timeout", "No answer in time.")
+	case v.lose > 0:
+		return monitor.Pong{}, errors.New("connection reset")
+	case v.err != nil:
+		return monitor.Pong{}, v.err
+	}
+	return monitor.Pong{Code: v.code, Took: v.took}, nil
+}
+
+func (s *servers) Inspect(_ context.Context, t monitor.Target) (monitor.Detail, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inspects++
+	v := s.state[t.Instance]
+	return v.detail, v.fault
+}
+
+func (s *servers) Forget(odcm.InstanceID) {}
+
+func (s *servers) change(id odcm.InstanceID, f func(*server)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s.state[id])
+}
+
+// memory is a Store that remembers what was written.
+type memory struct {
+	mu      sync.Mutex
+	health  map[odcm.SpaceID]monitor.Health
+	changes []monitor.Change
+	saves   int
+	touched time.Time
+	fail    error
+}
+
+func (m *memory) Save(_ context.Context, changes []monitor.Change) (ids []odcm.SpaceID, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return nil, m.fail
+	}
+	m.saves++
+	for _, c := range changes {
+		m.health[c.Space.ID] = c.Health
+		ids = append(ids, c.Space.ID)
+	}
+	m.changes = append(m.changes, changes...)
+	return ids, nil
+}
+
+func (m *memory) Touch(_ context.Context, _ []odcm.SpaceID, checked time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.touched = checked
+	return nil
+}
+
+func (m *memory) Forget(_ context.Context, ids []odcm.SpaceID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range ids {
+		delete(m.health, id)
+	}
+	return nil
+}
+
+func (m *memory) HealthOf(_ context.Context, ids []odcm.SpaceID) (map[odcm.SpaceID]monitor.Health, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := map[odcm.SpaceID]monitor.Health{}
+	for _, id := range ids {
+		if h, ok := m.health[id]; ok {
+			found[id] = h
+		}
+	}
+	return found, nil
+}
+
+func (m *memory) All(ctx context.Context) (map[odcm.SpaceID]monitor.Health, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[odcm.SpaceID]monitor.Health{}
+	for id, h := range m.health {
+		all[id] = h
+	}
+	return all, nil
+}
+
+func (m *memory) InStatus(context.Context, []monitor.Status) ([]odcm.SpaceID, error) { return nil, nil }
+func (m *memory) Prune(context.Context, time.Time) error                             { return nil }
+func (m *memory) History(context.Context, odcm.SpaceID, time.Time, time.Time, int) ([]monitor.Transition, error) {
+	return nil, nil
+}
+
+// world is everything that a service needs. It owns all instances whose name it does not list in lost.
+type world struct {
+	*servers
+	*memory
+	*monitor.Service
+	list    []monitor.Target
+	lost    []string
+	changed chan struct{}
+	topics  []string
+	hints   chan string
+}
+
+func (w *world) Targets(context.Context) ([]monitor.Target, error) {
+	w.servers.mu.Lock()
+	defer w.servers.mu.Unlock()
+	return slices.Clone(w.list), nil
+}
+
+func (w *world) Owns(key string) bool {
+	w.servers.mu.Lock()
+	defer w.servers.mu.Unlock()
+	return !slices.Contains(w.lost, key)
+}
+
+func (w *world) Changed() <-chan struct{} {
+	w.servers.mu.Lock()
+	defer w.servers.mu.Unlock()
+	return w.changed
+}
+
+// share tells that the replica's share changed.
+func (w *world) share() {
+	w.servers.mu.Lock()
+	defer w.servers.mu.Unlock()
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+func (w *world) Publish(topics ...string) {
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	w.topics = append(w.topics, topics...)
+}
+
+func (w *world) Authorize(context.Context, odcm.Principal, odcm.Action, string) error { return nil }
+
+func target(name string) monitor.Target {
+	return monitor.Target{Instance: odcm.InstanceID(name), URL: "http://" + name, Revision: 1, Spaces: []monitor.Space{{ID: odcm.SpaceID("space-" + name), Name: name}}}
+}
+
+// run starts a service over n healthy servers and gives it the time of a first probe.
+func run(t *testing.T, n int, f func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{servers: &servers{state: map[odcm.InstanceID]*server{}}, memory: &memory{health: map[odcm.SpaceID]monitor.Health{}},
+			changed: make(chan struct{}), hints: make(chan string)}
+		for i := range n {
+			w.add(fmt.Sprintf("s%d", i))
+		}
+		w.start(t, func() { f(w) })
+	})
+}
+
+func (w *world) add(name string) {
+	w.servers.mu.Lock()
+	defer w.servers.mu.Unlock()
+	w.list = append(w.list, target(name))
+	w.state[odcm.InstanceID(name)] = &server{code: 200, took: time.Millisecond, detail: monitor.Detail{Version: "2026.1.0"}}
+}
+
+// start runs a service, as after a start of the manager, until f returns.
+func (w *world) start(t *testing.T, f func()) {
+	w.Service = monitor.New(monitor.Options{Store: w.memory, Prober: w.servers, Targets: w, Owner: w, Bus: w, Authorizer: w, Logger: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- w.Run(ctx, w.hints) }()
+	time.Sleep(2500 * time.Millisecond)
+	synctest.Wait()
+	f()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func (w *world) of(name string) monitor.Health {
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	return w.health[odcm.SpaceID("space-"+name)]
+}
+
+// pings and writes count what was done so far; recorded is what was written.
+func (w *world) pings() int {
+	w.servers.mu.Lock()
+	defer w.servers.mu.Unlock()
+	return w.pinged
+}
+
+func (w *world) writes() int {
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	return w.saves
+}
+
+func (w *world) recorded() []monitor.Change {
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	return slices.Clone(w.changes)
+}
+
+// within waits for the status and returns how long it took; it fails after the time.
+func (w *world) within(t *testing.T, name string, want monitor.Status, limit time.Duration) time.Duration {
+	t.Helper()
+	start := time.Now()
+	for time.Since(start) <= limit {
+		synctest.Wait()
+		if w.of(name).Status == want {
+			return time.Since(start)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("%s is %q (%s) after %v, want %q", name, w.of(name).Status, w.of(name).Reason, limit, want)
+	return 0
+}

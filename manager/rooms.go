@@ -1,0 +1,130 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"odcm"
+	"odcm/kit/egress"
+	"odcm/kit/lease"
+	"odcm/kit/reconcile"
+	"odcm/manager/audit"
+	"odcm/manager/fleet"
+	"odcm/manager/fleet/fleetagents"
+	"odcm/manager/fleet/fleetsql"
+	"odcm/manager/identity"
+	"odcm/manager/identity/identitysql"
+	"odcm/manager/monitor"
+	"odcm/manager/monitor/monitoroctopus"
+	"odcm/manager/monitor/monitorsql"
+	"odcm/manager/space"
+	"odcm/manager/space/spaceoctopus"
+	"odcm/manager/space/spacesql"
+	"odcm/octopus/octoclient"
+)
+
+// openRooms makes each room with what it needs, and fills the interfaces by which they meet.
+func (m *Manager) openRooms(ctx context.Context) error {
+	sealer, err := m.sealer(ctx)
+	if err != nil {
+		return err
+	}
+	leases, err := lease.New(ctx, m.db)
+	if err != nil {
+		return err
+	}
+	authorizer := identity.NewAuthorizer()
+
+	people, err := identitysql.New(ctx, m.db, m.events)
+	if err != nil {
+		return err
+	}
+	m.identity = identity.New(identity.Options{Store: people, Bus: m.bus, Authorizer: authorizer, Logger: m.log})
+	m.first, err = m.identity.Bootstrap(ctx, identity.FirstRun{Username: m.o.AdminUsername, Password: m.o.AdminPassword, APIKey: m.o.AdminAPIKey})
+	if err != nil {
+		return err
+	}
+
+	servers, err := fleetsql.New(ctx, m.db, m.events)
+	if err != nil {
+		return err
+	}
+	m.fleet, err = fleet.New(ctx, fleet.Options{Store: servers, Enrolments: servers, Sealer: sealer, Authorizer: authorizer, Bus: m.bus, Logger: m.log})
+	if err != nil {
+		return err
+	}
+	m.closers = append(m.closers, func() error { m.fleet.Close(); return nil })
+	m.agents, err = fleetagents.New(fleetagents.Options{Listen: m.o.AgentListen, Fleet: m.fleet, Logger: m.log})
+	if err != nil {
+		return err
+	}
+
+	guard := egress.New(m.o.Egress, egress.Limits{})
+	client := octoclient.Options{UserAgent: "odcm/" + m.o.Version, Logger: m.log}
+	budgets := octoclient.NewBudgets(octoclient.Limits{})
+	octopus := spaceoctopus.New(spaceoctopus.Options{Guard: guard, Budgets: budgets, Client: client})
+
+	spaces, err := spacesql.New(ctx, m.db, m.events, m.tasks, sealer)
+	if err != nil {
+		return err
+	}
+	m.space = space.New(space.Options{
+		Store: spaces, Octopus: octopus, Host: host{m.fleet}, Monitor: health{m}, Access: space.ByRole{}, Authorizer: authorizer,
+		Signals: m.bus, PublicURL: func() string { return m.o.PublicURL }, Logger: m.log,
+		Heard: func(id odcm.SpaceID) { m.reconciler.Wake(string(id)) },
+	})
+	m.space.Register(m.tasks)
+
+	statuses, err := monitorsql.New(ctx, m.db, m.events)
+	if err != nil {
+		return err
+	}
+	m.monitor = monitor.New(monitor.Options{
+		Store: statuses, Prober: monitoroctopus.New(guard, budgets), Targets: targets{m.space}, Owner: m.shards, Bus: m.bus,
+		Authorizer: authorizer, Every: m.o.ProbeEvery, Logger: m.log,
+	})
+
+	m.audit = audit.New(audit.Options{Log: m.events, Authorizer: authorizer, Leases: leases, Replica: m.o.Replica, Logger: m.log})
+
+	m.reconciler = reconcile.New(reconcile.Options{
+		Owns: m.shards.Owns, Changed: m.shards.Changed, Keys: m.spaceKeys, Logger: m.log,
+	}, m.space.Webhook())
+	return nil
+}
+
+// active yields every Space that is to be reconciled and probed.
+func active(ctx context.Context, spaces *space.Service) iter.Seq2[space.Entry, error] {
+	return func(yield func(space.Entry, error) bool) {
+		const limit = 500
+		var after space.Position
+		for {
+			page, err := spaces.Active(ctx, after, limit)
+			if err != nil {
+				yield(space.Entry{}, fmt.Errorf("list active Spaces: %w", err))
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if len(page) < limit {
+				return
+			}
+			after = page[len(page)-1].Position()
+		}
+	}
+}
+
+// spaceKeys are the keys of the reconciler.
+func (m *Manager) spaceKeys(ctx context.Context) ([]string, error) {
+	var keys []string
+	for e, err := range active(ctx, m.space) {
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, string(e.ID))
+	}
+	return keys, nil
+}

@@ -1,0 +1,121 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// running is the work of a started manager, in two groups that end one after the other.
+type running struct {
+	server *http.Server
+	cancel context.CancelFunc // of both
+	work   *errgroup.Group
+	shards *errgroup.Group // ends last: a shard is given up when nobody works on its Spaces any more
+	leave  context.CancelFunc
+}
+
+// Start serves and works until [Manager.Stop].
+func (m *Manager) Start(ctx context.Context) error {
+	if err := m.site.Start(ctx); err != nil {
+		return err
+	}
+	if err := m.tasks.Start(ctx); err != nil {
+		return err
+	}
+	m.agents.Start()
+	background := context.WithoutCancel(ctx)
+	sharing, leave := context.WithCancel(background)
+	working, cancel := context.WithCancel(background)
+	r := &running{cancel: cancel, leave: leave, server: &http.Server{
+		Handler: m.site, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, // no WriteTimeout: event streams
+		ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
+	}}
+	r.shards, sharing = errgroup.WithContext(sharing)
+	r.work, working = errgroup.WithContext(working)
+	r.shards.Go(func() error { return m.worker(sharing, "shards", m.shards.Run) })
+	r.work.Go(func() error {
+		if err := r.server.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	for name, run := range map[string]func(context.Context) error{
+		"audit":     m.audit.Run,
+		"fleet":     m.fleet.Run,
+		"identity":  m.hinted("user", m.identity.Run),
+		"monitor":   m.hinted("space", m.monitor.Run),
+		"reconcile": m.reconciler.Run,
+		"wake":      m.hinted("space", m.wake),
+	} {
+		r.work.Go(func() error { return m.worker(working, name, run) })
+	}
+	m.running = r
+	m.log.Info("manager ready", "url", m.URL(), "replica", m.o.Replica)
+	return nil
+}
+
+// worker runs background work; that it ends before it is told to is an error.
+func (m *Manager) worker(ctx context.Context, name string, run func(context.Context) error) error {
+	err := run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	m.log.Error("background work ended", "work", name, "error", err)
+	return err
+}
+
+// hinted gives the work the hints about a noun.
+func (m *Manager) hinted(noun string, run func(context.Context, <-chan string) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		hints := m.bus.Subscribe(noun)
+		defer hints.Close()
+		return run(ctx, hints.C)
+	}
+}
+
+// wake lets the reconciler look at a Space as soon as something says that it changed.
+func (m *Manager) wake(ctx context.Context, hints <-chan string) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case topic, ok := <-hints:
+			if !ok {
+				return nil
+			}
+			if id, ok := strings.CutPrefix(topic, "space/"); ok {
+				m.reconciler.Wake(id)
+			}
+		}
+	}
+}
+
+// Wait returns when background work has ended, with its error where it ended by itself.
+func (m *Manager) Wait() error { return m.running.work.Wait() }
+
+// Stop ends what is under way and closes everything; a task goes on where it was at the next start, or on another replica.
+func (m *Manager) Stop(ctx context.Context) error {
+	err := m.site.Stop(ctx) // first: long-lived streams would hold the server open
+	if r := m.running; r != nil {
+		err = errors.Join(err, r.server.Shutdown(ctx), m.tasks.Stop(ctx), m.agents.Stop(ctx))
+		r.cancel()
+		err = errors.Join(err, r.work.Wait())
+		r.leave()
+		err = errors.Join(err, r.shards.Wait())
+	}
+	return errors.Join(err, m.close())
+}
+
+func (m *Manager) close() (err error) {
+	for i := len(m.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, m.closers[i]())
+	}
+	m.closers = nil
+	return err
+}
