@@ -22,12 +22,12 @@ check: deps ## what must hold before a change lands: format, vet, lint, generate
 	test/check
 
 bench: ## measure against controls in the same run; writes docs/benchmarks.md
-	test/bench/run
+	go run ./test/bench
 
 generate: ## make the generated files again (templ, protobuf, OpenAPI, CLI reference, goldens)
 	go tool templ generate
 	go generate ./...
-	go test ./manager ./cli -run Golden -update
+	go test ./cmd/odcm ./kit/web/design ./manager/space/spacehttp ./test -run "Golden|TestREST|TestPages" -update
 
 deps: ## install what the tests need (Debian packages), or say what is missing
 	test/deps

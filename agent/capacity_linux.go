@@ -45,20 +45,3 @@ func parseMeminfo(data []byte) (total, available int64) {
 	}
 	return total, available
 }
-
-// resident is the resident memory of a process in bytes (proc(5), /proc/pid/statm, second field, in pages).
-func resident(pid int) int64 {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
-	if err != nil {
-		return 0
-	}
-	fields := bytes.Fields(data)
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, err := strconv.ParseInt(string(fields[1]), 10, 40)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
-}

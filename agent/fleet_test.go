@@ -401,7 +401,11 @@ func TestAMissingExecutableIsNamed(t *testing.T) {
 	defer w.stop(a)
 	id := w.launch("", 0)
 	i := w.await(id, "running", running)
-	if err := os.RemoveAll(filepath.Join(w.data, "versions", a.versions.own)); err != nil {
+	own, err := a.versions.Resolve("1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(a.versions.Path(own))); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Kill(int(i.Observed.PID), syscall.SIGKILL); err != nil {
@@ -469,7 +473,7 @@ func TestTheCertificateIsRenewed(t *testing.T) {
 	a := w.agent()
 	w.launch("", 0)
 	w.stop(a)
-	before, err := loadCredentials(a.identityPath())
+	before, err := loadCredentials(a.folder.Identity())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -477,7 +481,7 @@ func TestTheCertificateIsRenewed(t *testing.T) {
 	a = w.agent()
 	defer w.stop(a)
 	w.until("it has a new certificate for the same key", func() bool {
-		c, err := loadCredentials(a.identityPath())
+		c, err := loadCredentials(a.folder.Identity())
 		return err == nil && c.leaf.NotAfter.After(before.leaf.NotAfter) && c.key.Equal(before.key)
 	})
 	w.until("it reports with it", func() bool {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"odcm"
+	"odcm/agent/folder"
 	"odcm/agentapi"
 )
 
@@ -68,7 +69,7 @@ func (c *credentials) save(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, data)
+	return folder.Write(path, data)
 }
 
 func (c *credentials) parse() error {
@@ -171,5 +172,5 @@ func (a *Agent) enrol(ctx context.Context, c *credentials) (_ *credentials, err 
 		return nil, err
 	}
 	a.step("enrolled")
-	return enrolled, enrolled.save(a.identityPath())
+	return enrolled, enrolled.save(a.folder.Identity())
 }

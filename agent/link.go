@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -35,7 +36,7 @@ var errAgain = errors.New("the manager does not know this machine")
 // link keeps the machine enrolled and in touch until the context ends.
 func (a *Agent) link(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; failures++ {
-		c, err := loadCredentials(a.identityPath())
+		c, err := loadCredentials(a.folder.Identity())
 		if err == nil && (!c.enrolled() || c.expired(time.Now()) || errors.Is(a.refused, errAgain)) {
 			if c, err = a.enrol(ctx, c); err == nil {
 				a.refused = nil
@@ -87,7 +88,7 @@ func (a *Agent) ask(ctx context.Context, client agentapiconnect.AgentServiceClie
 		}
 		failures = 0
 		if d := answer.Desired; d != nil {
-			a.apply(d)
+			a.instances.Apply(d.Instances)
 			known = d.Revision
 		}
 	}
@@ -120,7 +121,7 @@ func (a *Agent) tell(ctx context.Context, client agentapiconnect.AgentServiceCli
 			if err := renewed.parse(); err != nil {
 				return err
 			}
-			if err := renewed.save(a.identityPath()); err != nil {
+			if err := renewed.save(a.folder.Identity()); err != nil {
 				return err
 			}
 			return errRenewed
@@ -161,6 +162,13 @@ func (a *Agent) judge(ctx context.Context, err error, failures *int) error {
 	}
 	rest(ctx, *failures)
 	return nil
+}
+
+// strange tells whether the manager's certificate is not of the authority that the machine enrolled with.
+func strange(err error) bool {
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &unknown) || errors.As(err, &invalid)
 }
 
 // rest waits longer after each failure, up to five seconds, and never as long as others.

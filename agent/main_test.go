@@ -85,7 +85,7 @@ func spaceServer(args []string) int {
 		id = []byte(uuid.NewString())
 		_ = os.WriteFile(installed, id, 0o600)
 	}
-	line, _ := json.Marshal(ready{URL: "http://" + l.Addr().String(), Version: "2026.1.0", InstallationID: string(id)})
+	line, _ := json.Marshal(map[string]string{"url": "http://" + l.Addr().String(), "version": "2026.1.0", "installationId": string(id)})
 	fmt.Println("starting")
 	fmt.Println(string(line))
 	http.HandleFunc("GET /api/octopusservernodes/ping", func(http.ResponseWriter, *http.Request) {})

@@ -20,8 +20,10 @@ import (
 	"odcm/api"
 )
 
-// maxAnswer bounds what is read of one answer, in bytes.
-const maxAnswer = 16 << 20
+const (
+	maxAnswer = 16 << 20    // bytes that are read of one answer
+	within    = time.Minute // how long an answer may take; of one that is copied to a writer, its beginning
+)
 
 // Client calls one manager. It is safe for concurrent use.
 type Client struct {
@@ -36,7 +38,7 @@ type Options struct {
 	URL       string       // "https://odcm.example.com"
 	APIKey    string       // "odcm_..."; "" for what needs none
 	UserAgent string       // "odcm-cli/1.2.3"
-	HTTP      *http.Client // http.DefaultTransport with a timeout of a minute if nil
+	HTTP      *http.Client // one of its own if nil; redirects are never followed
 }
 
 // New makes a client; it does not call the manager.
@@ -46,10 +48,12 @@ func New(o Options) (*Client, error) {
 		return nil, odcm.E(odcm.Invalid, "client.url", "%q is not the URL of a manager; want, say, https://odcm.example.com", o.URL)
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
-	c := &Client{base: base, key: o.APIKey, userAgent: o.UserAgent, http: o.HTTP}
-	if c.http == nil {
-		c.http = &http.Client{Timeout: time.Minute}
+	c := &Client{base: base, key: o.APIKey, userAgent: o.UserAgent, http: &http.Client{}}
+	if o.HTTP != nil {
+		*c.http = *o.HTTP
 	}
+	// net/http would take the key along to another port of the same host, and a password to anywhere.
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil
 }
 
@@ -64,7 +68,11 @@ type call struct {
 
 // do sends the call and decodes the answer into out, unless out is nil or an io.Writer, which gets the bytes.
 func (c *Client) do(ctx context.Context, r call, out any) error {
-	res, err := c.send(ctx, r)
+	limited, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(within, func() { cancel(errLate) })
+	defer late.Stop()
+	res, err := c.send(limited, r)
 	if err != nil {
 		return err
 	}
@@ -73,6 +81,7 @@ func (c *Client) do(ctx context.Context, r call, out any) error {
 		return problem(res)
 	}
 	if w, ok := out.(io.Writer); ok {
+		late.Stop() // it takes as long as it takes
 		_, err := io.Copy(w, res.Body)
 		return err
 	}
@@ -85,6 +94,8 @@ func (c *Client) do(ctx context.Context, r call, out any) error {
 	}
 	return nil
 }
+
+var errLate = errors.New("no answer within " + within.String())
 
 func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 	var body io.Reader
@@ -121,8 +132,11 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errLate) {
 			return nil, ctx.Err()
+		}
+		if ctx.Err() != nil {
+			err = errLate
 		}
 		return nil, odcm.E(odcm.Unavailable, "client.unreachable", "the manager at %s does not answer: %v", c.base, cause(err)).Because(err)
 	}
@@ -140,6 +154,10 @@ func cause(err error) error {
 
 // problem reads an error answer (RFC 9457).
 func problem(res *http.Response) error {
+	if to, err := res.Location(); err == nil && res.StatusCode < 400 {
+		return odcm.E(odcm.Unavailable, "client.redirected", "%s redirects to %s: if that is your manager, use its address", res.Request.URL.Host,
+			(&url.URL{Scheme: to.Scheme, Host: to.Host}).String())
+	}
 	var p api.Problem
 	err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&p)
 	if err != nil || p.Kind == "" {

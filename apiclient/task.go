@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"odcm"
 	"odcm/api"
 )
 
@@ -46,31 +47,43 @@ func (c *Client) CancelTask(ctx context.Context, id string) error {
 // pollTask is how often WaitTask looks: often enough for a person who watches.
 const pollTask = 400 * time.Millisecond
 
+// patience is how long WaitTask does without a manager: a restart, or another replica's taking over, is no reason to give
+// up a task that goes on.
+const patience = time.Minute
+
 // WaitTask looks at the task until it is in a final state, and calls seen with each look and the new lines of its log.
 func (c *Client) WaitTask(ctx context.Context, id string, seen func(api.Task, []api.TaskLine)) (api.Task, error) {
 	var after int64
-	for {
-		t, err := c.Task(ctx, id)
-		if err != nil {
-			return t.Task, err
-		}
-		log, err := c.TaskLog(ctx, id, after)
-		if err != nil {
-			return t.Task, err
-		}
-		after = log.Next
-		if seen != nil {
-			seen(t.Task, log.Lines)
-		}
-		if final(t.State) && len(log.Lines) == 0 {
-			return t.Task, nil
+	for answered := time.Now(); ; {
+		t, log, err := c.look(ctx, id, after)
+		switch {
+		case err == nil:
+			answered, after = time.Now(), log.Next
+			if seen != nil {
+				seen(t, log.Lines)
+			}
+			if final(t.State) && len(log.Lines) == 0 {
+				return t, nil
+			}
+		case odcm.KindOf(err) != odcm.Unavailable || time.Since(answered) > patience:
+			return t, err
 		}
 		select {
 		case <-ctx.Done():
-			return t.Task, ctx.Err()
+			return t, ctx.Err()
 		case <-time.After(pollTask):
 		}
 	}
+}
+
+// look reads the task and the lines of its log behind a number.
+func (c *Client) look(ctx context.Context, id string, after int64) (api.Task, api.TaskLog, error) {
+	t, err := c.Task(ctx, id)
+	if err != nil {
+		return t.Task, api.TaskLog{}, err
+	}
+	log, err := c.TaskLog(ctx, id, after)
+	return t.Task, log, err
 }
 
 func final(state string) bool {

@@ -23,11 +23,11 @@ import (
 // openFaces puts every room's pages and operations on one site.
 func (m *Manager) openFaces(context.Context) error {
 	m.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	authenticator := &identityhttp.Authenticator{Service: m.identity, Secure: m.secure()}
+	authenticator := &identityhttp.Authenticator{Service: m.identity, Secure: m.secure(), Proxies: m.o.TrustedProxies}
 	m.site = web.New(web.Options{
 		Version: m.o.Version, Authenticator: authenticator, Logger: m.log, DB: m.db, Bus: m.bus, Secure: m.secure(), Metrics: m.metrics,
 	})
-	(&spacehttp.Handler{Spaces: m.space, Tasks: m.tasks, Site: m.site, History: monitorhttp.HistoryOf(m.monitor)}).Mount()
+	(&spacehttp.Handler{Spaces: m.space, Tasks: m.tasks, Site: m.site, History: monitorhttp.HistoryOf(m.monitor), Count: health{m}.Count}).Mount()
 	monitorhttp.Register(m.site, m.monitor)
 	taskhttp.Register(m.site, task.New(m.tasks, identity.NewAuthorizer()), m.tasks)
 	fleethttp.Register(fleethttp.Options{Site: m.site, Fleet: m.fleet, Manager: m.AgentAddress()})

@@ -30,6 +30,19 @@ func (h health) InStatus(ctx context.Context, statuses []space.Status) ([]odcm.S
 	return h.m.monitor.InStatus(ctx, wanted)
 }
 
+// Count counts the Spaces that the principal may see by status, from the board that the monitor keeps for some seconds.
+func (h health) Count(ctx context.Context, p odcm.Principal) (map[space.Status]int, error) {
+	board, err := h.m.monitor.Statuses(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[space.Status]int{}
+	for _, k := range board.Spaces {
+		counts[space.Status(k.Status)]++
+	}
+	return counts, nil
+}
+
 // inSpaceWords says in one room's words what the other knows.
 func inSpaceWords(k monitor.Health) space.Health {
 	v := space.Health{Status: space.Status(k.Status), Reason: k.Reason, Since: k.Since, Checked: k.Checked, Version: k.Version}
@@ -44,6 +57,24 @@ func inSpaceWords(k monitor.Health) space.Health {
 		v.Licence = &l
 	}
 	return v
+}
+
+// access tells the monitor whom it may tell of which Space.
+type access struct {
+	space *space.Service
+	rule  space.Access
+}
+
+var _ monitor.Access = access{}
+
+func (a access) Find(ctx context.Context, p odcm.Principal, ref string) (odcm.SpaceID, error) {
+	d, err := a.space.Get(ctx, p, ref)
+	return d.ID, err
+}
+
+func (a access) Reach(ctx context.Context, p odcm.Principal) (bool, []odcm.SpaceID, error) {
+	r, err := a.rule.Reach(ctx, p)
+	return r.All, r.Spaces, err
 }
 
 // targets tells the monitor what to watch: every instance that holds an active Space, once.

@@ -6,9 +6,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -46,20 +46,23 @@ type Options struct {
 	TLSCert, TLSKey string // PEM files; plain HTTP if empty
 	Key, KeyFile    string // seals secrets: base64, or a file, made in Data if both are empty
 	ProbeEvery      time.Duration
+	ProveWithin     time.Duration // how long a server that is enlisted may take to answer; 30 s if zero
 	Egress          egress.Policy
-	Replica         string       // name of this replica; made from the host's name if empty
-	Tasks           task.Options // how tasks run; Replica and Logger are the manager's
+	TrustedProxies  []netip.Prefix // load balancers whose X-Forwarded-For is believed; none if empty
+	Replica         string         // name of this replica; made from the host's name if empty
+	Tasks           task.Options   // how tasks run; Replica and Logger are the manager's
 	Logger          *slog.Logger
 }
 
 // Manager is one replica: [New], [Manager.Start], [Manager.Stop].
 type Manager struct {
-	o        Options
-	log      *slog.Logger
-	first    *identity.FirstLogin
-	listener net.Listener
-	agents   *fleetagents.Listener
-	closers  []func() error // undo New, the last first
+	o             Options
+	log           *slog.Logger
+	first         *identity.FirstLogin
+	listener      net.Listener
+	agentListener net.Listener
+	agents        *fleetagents.Listener
+	closers       []func() error // undo New, the last first
 
 	db         *db.DB
 	bus        *signal.Bus
@@ -118,22 +121,18 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// listen takes the address first: that it is taken must show before a database is made.
+// listen takes the addresses first: that one is taken must show before a database is made.
 func (m *Manager) listen(ctx context.Context) (err error) {
-	m.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", m.o.Listen)
-	if err != nil {
-		return odcm.E(odcm.Unavailable, "manager.listen", "cannot listen on %s: %v; is another ODCM running? Choose another with --listen", m.o.Listen, reason(err)).Because(err)
+	if m.listener, err = m.take(ctx, m.o.Listen, "--listen"); err != nil {
+		return err
 	}
-	m.closers = append(m.closers, func() error {
-		if err := m.listener.Close(); !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
+	if m.agentListener, err = m.take(ctx, m.o.AgentListen, "--agent-listen"); err != nil {
+		return err
+	}
 	if m.o.TLSCert != "" {
 		certificate, err := tls.LoadX509KeyPair(m.o.TLSCert, m.o.TLSKey)
 		if err != nil {
-			return fmt.Errorf("TLS certificate: %w", err)
+			return odcm.E(odcm.Invalid, "manager.tls", "cannot use --tls-cert %s and --tls-key %s: %v", m.o.TLSCert, m.o.TLSKey, err).Because(err)
 		}
 		m.listener = tls.NewListener(m.listener, &tls.Config{
 			Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
@@ -143,6 +142,21 @@ func (m *Manager) listen(ctx context.Context) (err error) {
 		m.o.PublicURL = m.URL()
 	}
 	return nil
+}
+
+// take listens on an address, until the manager closes.
+func (m *Manager) take(ctx context.Context, address, flag string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, odcm.E(odcm.Unavailable, "manager.listen", "cannot listen on %s: %v; is another ODCM running? Choose another with %s", address, reason(err), flag).Because(err)
+	}
+	m.closers = append(m.closers, func() error {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return l, nil
 }
 
 // reason takes the address out of a network error: it is said already.

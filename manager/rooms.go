@@ -41,10 +41,6 @@ func (m *Manager) openRooms(ctx context.Context) error {
 		return err
 	}
 	m.identity = identity.New(identity.Options{Store: people, Bus: m.bus, Authorizer: authorizer, Logger: m.log})
-	m.first, err = m.identity.Bootstrap(ctx, identity.FirstRun{Username: m.o.AdminUsername, Password: m.o.AdminPassword, APIKey: m.o.AdminAPIKey})
-	if err != nil {
-		return err
-	}
 
 	servers, err := fleetsql.New(ctx, m.db, m.events)
 	if err != nil {
@@ -55,13 +51,13 @@ func (m *Manager) openRooms(ctx context.Context) error {
 		return err
 	}
 	m.closers = append(m.closers, func() error { m.fleet.Close(); return nil })
-	m.agents, err = fleetagents.New(fleetagents.Options{Listen: m.o.AgentListen, Fleet: m.fleet, Logger: m.log})
+	m.agents, err = fleetagents.New(fleetagents.Options{Listener: m.agentListener, Fleet: m.fleet, Logger: m.log})
 	if err != nil {
 		return err
 	}
 
 	guard := egress.New(m.o.Egress, egress.Limits{})
-	client := octoclient.Options{UserAgent: "odcm/" + m.o.Version, Logger: m.log}
+	client := octoclient.Options{UserAgent: "odcm/" + m.o.Version, Logger: m.log, MaxBody: maxAnswer}
 	budgets := octoclient.NewBudgets(octoclient.Limits{})
 	octopus := spaceoctopus.New(spaceoctopus.Options{Guard: guard, Budgets: budgets, Client: client})
 
@@ -69,9 +65,10 @@ func (m *Manager) openRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	entry := space.ByRole{}
 	m.space = space.New(space.Options{
-		Store: spaces, Octopus: octopus, Host: host{m.fleet}, Monitor: health{m}, Access: space.ByRole{}, Authorizer: authorizer,
-		Signals: m.bus, PublicURL: func() string { return m.o.PublicURL }, Logger: m.log,
+		Store: spaces, Octopus: octopus, Host: host{m.fleet}, Monitor: health{m}, Access: entry, Authorizer: authorizer,
+		Signals: m.bus, PublicURL: func() string { return m.o.PublicURL }, Logger: m.log, ProveWithin: m.o.ProveWithin,
 		Heard: func(id odcm.SpaceID) { m.reconciler.Wake(string(id)) },
 	})
 	m.space.Register(m.tasks)
@@ -82,7 +79,7 @@ func (m *Manager) openRooms(ctx context.Context) error {
 	}
 	m.monitor = monitor.New(monitor.Options{
 		Store: statuses, Prober: monitoroctopus.New(guard, budgets), Targets: targets{m.space}, Owner: m.shards, Bus: m.bus,
-		Authorizer: authorizer, Every: m.o.ProbeEvery, Logger: m.log,
+		Authorizer: authorizer, Access: access{m.space, entry}, Every: m.o.ProbeEvery, Logger: m.log,
 	})
 
 	m.audit = audit.New(audit.Options{Log: m.events, Authorizer: authorizer, Leases: leases, Replica: m.o.Replica, Logger: m.log})
@@ -92,6 +89,9 @@ func (m *Manager) openRooms(ctx context.Context) error {
 	}, m.space.Webhook())
 	return nil
 }
+
+// maxAnswer bounds what is read of one answer of an Octopus server: lists of its Spaces and subscriptions are far shorter.
+const maxAnswer = 8 << 20
 
 // active yields every Space that is to be reconciled and probed.
 func active(ctx context.Context, spaces *space.Service) iter.Seq2[space.Entry, error] {

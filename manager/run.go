@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"odcm/manager/identity"
 )
 
 // running is the work of a started manager, in two groups that end one after the other.
@@ -25,6 +27,12 @@ func (m *Manager) Start(ctx context.Context) error {
 	if err := m.site.Start(ctx); err != nil {
 		return err
 	}
+	// As late as can be: where something else fails, nobody would be told a password that was made up.
+	first, err := m.identity.Bootstrap(ctx, identity.FirstRun{Username: m.o.AdminUsername, Password: m.o.AdminPassword, APIKey: m.o.AdminAPIKey})
+	if err != nil {
+		return err
+	}
+	m.first = first
 	if err := m.tasks.Start(ctx); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@
 package config
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
@@ -14,6 +13,8 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"odcm"
 )
 
 // Source names where settings come from beside the flags.
@@ -35,11 +36,11 @@ func Load(flags *pflag.FlagSet, s Source, into any) error {
 	k := koanf.New(".")
 	if s.File != "" {
 		if err := k.Load(file.Provider(s.File), yaml.Parser()); err != nil {
-			return fmt.Errorf("settings file %s: %w", s.File, err)
+			return odcm.E(odcm.Invalid, "config.file", "settings file %s: %v", s.File, err).Because(err)
 		}
 		for _, name := range k.Keys() {
 			if flags.Lookup(name) == nil {
-				return fmt.Errorf("settings file %s: %q is no setting of this command; see --help", s.File, name)
+				return odcm.E(odcm.Invalid, "config.unknown", "settings file %s: %q is no setting of this command; see --help", s.File, name)
 			}
 		}
 	}
@@ -67,7 +68,7 @@ func Load(flags *pflag.FlagSet, s Source, into any) error {
 		return err
 	}
 	if err := k.Unmarshal("", into); err != nil {
-		return fmt.Errorf("settings: %w", err)
+		return odcm.E(odcm.Invalid, "config.value", "settings: %v", err).Because(err)
 	}
 	return nil
 }

@@ -14,13 +14,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-	"modernc.org/sqlite"
-	sqlitelib "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite"
+
+	"odcm"
 )
 
 // DB is a database, SQLite or PostgreSQL, behind one SQL text.
@@ -54,22 +54,23 @@ func Open(ctx context.Context, rawURL string, o Options) (*DB, error) {
 		return openPostgres(ctx, rawURL, o)
 	}
 	scheme, _, _ := strings.Cut(rawURL, ":")
-	return nil, fmt.Errorf("database URL starts with %q: want sqlite:PATH or postgres://HOST/NAME", scheme)
+	return nil, odcm.E(odcm.Invalid, "db.url", "database URL starts with %q: want sqlite:PATH or postgres://HOST/NAME", scheme)
 }
 
 func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	if strings.ContainsAny(path, "?#%") {
-		return nil, fmt.Errorf("database path %q: ?, # and %% are not allowed in it", path)
+		return nil, odcm.E(odcm.Invalid, "db.url", "database path %q: ?, # and %% are not allowed in it", path)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("database folder: %w", err)
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // secrets live here: not for other users of the machine
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // secrets live here: not for other users of the machine
+	if err == nil {
+		err = f.Close()
+	}
 	if err != nil {
-		return nil, fmt.Errorf("database file: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("database file: %w", err)
+		return nil, odcm.E(odcm.Unavailable, "db.file", "cannot use the database file: %v; let this user write there, or choose another folder", err).Because(err)
 	}
 	// synchronous(FULL): what was answered as done survives a power cut. WAL lets readers go on while one writes.
 	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
@@ -82,7 +83,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	// reads and then writes fails at once on a stale snapshot.
 	w.SetMaxOpenConns(1)
 	if err := w.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), w.Close())
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, Explain(err)), w.Close())
 	}
 	r, err := sql.Open("sqlite", dsn+"&_pragma=query_only(1)")
 	if err != nil {
@@ -98,7 +99,7 @@ func openPostgres(ctx context.Context, rawURL string, o Options) (*DB, error) {
 	cfg, err := pgxpool.ParseConfig(rawURL)
 	if err != nil {
 		// The error may hold the password: say only what to look at.
-		return nil, errors.New("database URL: want postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=...")
+		return nil, odcm.E(odcm.Invalid, "db.url", "database URL: want postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=...")
 	}
 	cfg.MaxConns = int32(or(o.MaxConns, 16))
 	// A replica that is suspended or cut off inside a transaction must not hold its locks, that of the event log among them,
@@ -112,7 +113,7 @@ func openPostgres(ctx context.Context, rawURL string, o Options) (*DB, error) {
 	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("connect to PostgreSQL at %s: %w", Redact(rawURL), err)
+		return nil, odcm.E(odcm.Unavailable, "db.unreachable", "connect to PostgreSQL at %s: %v", Redact(rawURL), err).Because(err)
 	}
 	d := stdlib.OpenDBFromPool(pool)
 	return &DB{Pool: pool, write: d, read: d}, nil
@@ -141,12 +142,13 @@ func (d *DB) Read() *sql.DB { return d.read }
 func (d *DB) Write() *sql.DB { return d.write }
 
 // Tx runs f in a transaction that writes, and commits it if f returns nil. f may run again when PostgreSQL asks for it
-// (serialization failure, deadlock), so it must do nothing but use tx: no network, no channel, no call to d.
+// (serialization failure, deadlock), so it must do nothing but use tx: no network, no channel, no call to d. Its errors are
+// explained (see [Explain]).
 func (d *DB) Tx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := d.tx(ctx, f)
 		if err == nil || attempt == 5 || !shouldRetry(err) {
-			return err
+			return Explain(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -223,39 +225,9 @@ func (d *DB) Migrate(ctx context.Context, owner string, schema fs.FS) error {
 		return fmt.Errorf("schema of %s: %w", owner, err)
 	}
 	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("schema of %s: %w", owner, err)
+		return fmt.Errorf("schema of %s: %w", owner, Explain(err))
 	}
 	return nil
-}
-
-// IsUnique tells whether the error is a broken unique or primary key constraint.
-func IsUnique(err error) bool {
-	var s *sqlite.Error
-	if errors.As(err, &s) {
-		return s.Code() == sqlitelib.SQLITE_CONSTRAINT_UNIQUE || s.Code() == sqlitelib.SQLITE_CONSTRAINT_PRIMARYKEY
-	}
-	var p *pgconn.PgError
-	return errors.As(err, &p) && p.Code == "23505"
-}
-
-// IsFull tells whether the database's disk is full.
-func IsFull(err error) bool {
-	var s *sqlite.Error
-	if errors.As(err, &s) {
-		return s.Code()&0xff == sqlitelib.SQLITE_FULL
-	}
-	var p *pgconn.PgError
-	return errors.As(err, &p) && p.Code == "53100"
-}
-
-// shouldRetry tells whether nothing was done and the same again may work: serialization failure, deadlock, or a connection
-// that was found dead before anything was sent.
-func shouldRetry(err error) bool {
-	var p *pgconn.PgError
-	if errors.As(err, &p) {
-		return p.Code == "40001" || p.Code == "40P01"
-	}
-	return pgconn.SafeToRetry(err)
 }
 
 // Redact takes user and password out of a URL, for logs and errors.

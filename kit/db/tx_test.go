@@ -59,7 +59,7 @@ func TestAfterCommit(t *testing.T) {
 			d.AfterCommit(tx, func() { t.Error("called after a rollback") })
 			return no
 		})
-		if err != no {
+		if !errors.Is(err, no) {
 			t.Error(err)
 		}
 		tx, err := d.Write().BeginTx(t.Context(), nil)

@@ -46,7 +46,7 @@ func (t TLS) config() (*tls.Config, error) {
 		}
 	}
 	if t.Thumbprint != "" {
-		config.InsecureSkipVerify = true //nolint:gosec // the pin is the verification; VerifyConnection runs on resumed sessions too
+		config.InsecureSkipVerify = true // the pin is the verification; VerifyConnection runs on resumed sessions too
 		config.VerifyConnection = func(state tls.ConnectionState) error {
 			return t.verifyPin(state.PeerCertificates[0])
 		}

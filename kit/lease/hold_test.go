@@ -28,7 +28,7 @@ func TestHoldRunsAndReleases(t *testing.T) {
 			}
 			return want
 		})
-		if err != want {
+		if !errors.Is(err, want) {
 			t.Errorf("Hold returned %v", err)
 		}
 		acquire(t, s, "leader", "b", time.Minute)

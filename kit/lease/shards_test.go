@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -30,7 +31,7 @@ func join(t *testing.T, s *lease.Store, name string) replica {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := sh.Run(ctx); err != context.Canceled {
+		if err := sh.Run(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("Run returned %v", err)
 		}
 	}()

@@ -132,7 +132,7 @@ func makeKey(path string) (made bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	key := make([]byte, keySize)
 	_, _ = rand.Read(key) // never fails
 	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")

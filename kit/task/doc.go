@@ -51,6 +51,6 @@
 // After PostgreSQL was away, tasks begin again within the time that it was away, and two minutes at most: DBOS looks less
 // and less often.
 //
-// The steps and the queue are kept by DBOS (its tables are in the schema "dbos" on PostgreSQL); nothing of it shows in
-// this package's interface.
+// The steps and the queue are kept by DBOS, behind kit/task/queue. What people see of a run is kept by kit/task/journal.
+// This package has the engine, the runs, and the replicas that watch each other.
 package task

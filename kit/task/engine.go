@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dbos-inc/dbos-transact-golang/dbos"
 	"github.com/google/uuid"
 
 	"odcm"
@@ -19,15 +18,14 @@ import (
 	"odcm/kit/eventlog"
 	"odcm/kit/lease"
 	"odcm/kit/signal"
+	"odcm/kit/task/queue"
 )
 
 //go:embed schema/*.sql
 var files embed.FS
 
 const (
-	workflow = "odcm.task" // the one DBOS workflow, whose input is a task's identifier
-	queue    = "odcm.task"
-	workers  = 32 // tasks that one replica runs at once; most of them wait for some Octopus server
+	workers = 32 // tasks that one replica runs at once; most of them wait for some Octopus server
 	// poll is how often the queue is looked at, which bounds how late a task starts: 80 ms on average. Looking twice as
 	// often costs an idle replica half a percent of a core more.
 	poll = 150 * time.Millisecond
@@ -53,7 +51,7 @@ type Engine struct {
 	events *eventlog.Log
 	bus    *signal.Bus
 	lease  *lease.Store
-	lib    *library
+	queue  *queue.Queue
 	o      Options
 	log    *slog.Logger
 
@@ -111,14 +109,8 @@ func New(ctx context.Context, d *db.DB, events *eventlog.Log, bus *signal.Bus, o
 		stop:     func() {},
 	}
 	e.idle = sync.NewCond(&e.mu)
-	if e.lib, err = openLibrary(ctx, d, e.executor, e.log); err != nil {
+	if e.queue, err = queue.Open(ctx, d, queue.Options{Executor: e.executor, Log: e.log, Workers: workers, Poll: poll}, e.execute); err != nil {
 		return nil, err
-	}
-	dbos.RegisterWorkflow(e.lib.Context, e.execute, dbos.WithWorkflowName(workflow))
-	_, err = dbos.RegisterQueue(e.lib.Context, queue, dbos.WithWorkerConcurrency(workers), dbos.WithQueueBasePollingInterval(poll),
-		dbos.WithQueueOnConflict(dbos.QueueConflictAlwaysUpdate))
-	if err != nil {
-		return nil, errors.Join(err, dbos.Shutdown(e.lib.Context, time.Second))
 	}
 	return e, nil
 }
@@ -159,7 +151,7 @@ func (e *Engine) Start(ctx context.Context) (err error) {
 		return err
 	}
 	hints := e.bus.Subscribe(cancelNoun)
-	if err := dbos.Launch(e.lib.Context); err != nil {
+	if err := e.queue.Launch(); err != nil {
 		hints.Close()
 		return err
 	}
@@ -178,7 +170,7 @@ func (e *Engine) Start(ctx context.Context) (err error) {
 func (e *Engine) Stop(ctx context.Context) (err error) {
 	defer odcm.Wrap(&err, "stop tasks")
 	e.draining.Store(true)
-	dbos.ListenQueues(e.lib.Context, "none")
+	e.queue.Pause()
 	// Runs see that the engine drains when they begin their next step. Those that are still in a step when ctx ends
 	// are interrupted, and get a moment to return.
 	err = e.drained(ctx)
@@ -194,12 +186,12 @@ func (e *Engine) Stop(ctx context.Context) (err error) {
 		// Nothing runs here: do not make the others wait until this replica looks dead.
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		if _, err := e.lib.pool.Exec(last, `DELETE FROM task_replica WHERE executor = $1`, e.executor); err != nil {
+		if _, err := e.queue.Pool.Exec(last, `DELETE FROM task_replica WHERE executor = $1`, e.executor); err != nil {
 			e.log.Warn("could not sign off: others take this replica's tasks over once it looks dead", "error", err)
 		}
 		e.bus.Publish(replicaTopic)
 	}
-	return errors.Join(err, dbos.Shutdown(e.lib.Context, 3*time.Second))
+	return errors.Join(err, e.queue.Close(3*time.Second))
 }
 
 // drained waits until nothing runs here.

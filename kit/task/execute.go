@@ -7,48 +7,48 @@ import (
 	"errors"
 	"time"
 
-	"github.com/dbos-inc/dbos-transact-golang/dbos"
-
 	"odcm"
 	"odcm/kit/db"
+	"odcm/kit/task/journal"
+	"odcm/kit/task/queue"
 )
 
-// errLeft, returned from the workflow, makes DBOS store nothing about its end: the workflow stays as after a crash.
-var errLeft error = dbos.ErrConflictingWorkflowID
-
-// errLost says that a later run of the task has begun elsewhere.
-var errLost = errors.New("the task is run by another replica")
-
-// execute is the workflow: one run of one task, from its top to its end or to an interruption.
-func (e *Engine) execute(ctx dbos.Context, id string) (_ string, err error) {
+// execute is what the queue calls: one run of one task, from its top to its end or to an interruption.
+func (e *Engine) execute(ctx queue.Context, id string) (err error) {
+	defer func() {
+		// DBOS looks each second, uninterruptibly, how a workflow that was left ends elsewhere; not where it shuts down first.
+		if err != nil && e.draining.Load() {
+			<-ctx.Done()
+		}
+	}()
 	if e.draining.Load() {
-		return "", errLeft
+		return queue.ErrLeft
 	}
 	r, known, err := e.begin(ctx, odcm.TaskID(id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return "", nil // canceled while it was queued, or finished by a run that died before DBOS noted it
+		return nil // finished by a run that died before DBOS noted it
 	case err != nil:
 		if ctx.Err() == nil {
 			e.log.Warn("a task could not begin", "task", id, "error", err)
 		}
 		e.giveBack(ctx, odcm.TaskID(id), time.Second)
-		return "", errLeft
+		return queue.ErrLeft
 	case !known:
 		// A replica of the next version knows the kind; only where none turns up it is an error. Less and less often,
 		// because a workflow that was left costs DBOS a look each second until the task ends.
 		e.giveBack(ctx, odcm.TaskID(id), max(time.Second, time.Since(r.task.Submitted)/4))
-		return "", errLeft
+		return queue.ErrLeft
 	}
 	left := e.run(r)
 	e.leave(r)
 	if !left {
-		return "", nil
+		return nil
 	}
 	if !e.draining.Load() { // else others take over once this replica has signed off
 		e.giveBack(ctx, r.task.ID, time.Second)
 	}
-	return "", errLeft
+	return queue.ErrLeft
 }
 
 // run runs the handler and stores how it ended; true says that it was interrupted instead.
@@ -62,15 +62,15 @@ func (e *Engine) run(r *Run) (left bool) {
 			if i.cause != nil {
 				e.log.Warn("a run of a task was interrupted: the task goes on at the same step", "task", r.task.ID, "error", i.cause)
 			}
-			r.journal.close()
-			if err := r.journal.flush(r.ctx, e); err != nil && !errors.Is(err, errLost) {
+			r.journal.Close()
+			if err := r.journal.Flush(r.ctx); err != nil && !errors.Is(err, journal.ErrLost) {
 				e.log.Debug("the last lines of an interrupted run were lost", "task", r.task.ID, "error", err)
 			}
 			left = true
 		}
 	}()
 	err := e.handle(r)
-	r.journal.close()
+	r.journal.Close()
 	e.o.Hook(r.task.Kind, "", false)
 	err = e.finish(r, err)
 	e.o.Hook(r.task.Kind, "", true)
@@ -93,7 +93,7 @@ func (e *Engine) handle(r *Run) error {
 const patience = 10 * time.Minute
 
 // begin makes this the task's current run. Known is false for a kind that this replica does not know and another may.
-func (e *Engine) begin(ctx dbos.Context, id odcm.TaskID) (r *Run, known bool, err error) {
+func (e *Engine) begin(ctx queue.Context, id odcm.TaskID) (r *Run, known bool, err error) {
 	r = &Run{e: e, ctx: ctx}
 	var last int64
 	var before []StepInfo
@@ -115,10 +115,10 @@ WHERE id = $1 AND state IN ('queued', 'running', 'canceling') RETURNING `+column
 		if err := tx.QueryRowContext(ctx, `SELECT input FROM task WHERE id = $1`, string(id)).Scan(&r.input); err != nil {
 			return err
 		}
-		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(number), 0) FROM task_log WHERE task = $1`, string(id)).Scan(&last); err != nil {
+		if last, err = journal.Last(ctx, tx, id); err != nil {
 			return err
 		}
-		if before, err = steps(ctx, tx, id); err != nil {
+		if before, err = journal.Steps(ctx, tx, id); err != nil {
 			return err
 		}
 		return e.bus.PublishTx(ctx, tx, topic(id), ListTopic)
@@ -127,7 +127,8 @@ WHERE id = $1 AND state IN ('queued', 'running', 'canceling') RETURNING `+column
 		return r, known, err
 	}
 	r.canceled = r.task.State == Canceling
-	r.journal = openJournal(e, r, last, before)
+	r.journal = journal.Open(ctx, journal.Options{Task: id, Attempt: r.task.Attempts, Percent: r.task.Percent, Doing: r.task.Doing,
+		Tx: e.tx, Written: func() { e.bus.Publish(topic(id)) }, Lost: r.interrupt, Log: e.log}, last, before)
 	e.mu.Lock()
 	e.runs[id] = r
 	e.mu.Unlock()
@@ -182,7 +183,7 @@ func (e *Engine) finish(r *Run, failure error) error {
 	ctx := context.Context(r.ctx)
 	return e.persist(r, func() error {
 		return e.tx(ctx, func(tx *sql.Tx) error {
-			if err := r.journal.write(ctx, tx); err != nil {
+			if err := r.journal.Write(ctx, tx); err != nil {
 				return err
 			}
 			var canceler string
@@ -191,7 +192,7 @@ func (e *Engine) finish(r *Run, failure error) error {
 WHERE id = $1 AND attempts = $2 AND state IN ('running', 'canceling') RETURNING canceler`,
 				string(r.task.ID), r.task.Attempts, string(state), stored, db.Millis(now())).Scan(&canceler)
 			if errors.Is(err, sql.ErrNoRows) {
-				return errLost
+				return journal.ErrLost
 			}
 			if err != nil {
 				return err
@@ -213,7 +214,7 @@ WHERE id = $1 AND attempts = $2 AND state IN ('running', 'canceling') RETURNING 
 func (e *Engine) persist(r *Run, f func() error) error {
 	for {
 		err := f()
-		if err == nil || errors.Is(err, errLost) || r.isInterrupted() || r.ctx.Err() != nil {
+		if err == nil || errors.Is(err, journal.ErrLost) || r.isInterrupted() || r.ctx.Err() != nil {
 			return err
 		}
 		e.log.Warn("the end of a task could not be stored yet", "task", r.task.ID, "error", err)
@@ -225,26 +226,17 @@ func (e *Engine) persist(r *Run, f func() error) error {
 // It does nothing where the task was taken over since: never resume what may be running.
 func (e *Engine) giveBack(ctx context.Context, id odcm.TaskID, after time.Duration) {
 	for pause(ctx, after); ctx.Err() == nil && !e.draining.Load(); pause(ctx, time.Second) {
-		claimed, err := dbos.ListWorkflows(e.lib.Context, dbos.WithFilterWorkflowIDs(string(id)),
-			dbos.WithFilterStatus(dbos.WorkflowStatusPending), dbos.WithFilterExecutorIDs(e.executor),
-			dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false))
-		if err == nil && (len(claimed) == 0 || e.runsHere(id) != nil) {
+		mine, err := e.queue.Mine(string(id))
+		if err == nil && (!mine || e.runsHere(id) != nil) {
 			return
 		}
 		if err == nil {
-			if err = e.resume(ctx, string(id)); err == nil {
+			if err = e.queue.Return(string(id)); err == nil {
 				return
 			}
 		}
 		e.log.Warn("a task could not be given back yet", "task", id, "error", err)
 	}
-}
-
-// resume puts workflows back into the queue, whatever replica they were on.
-func (e *Engine) resume(ctx context.Context, ids ...string) error {
-	// The engine's own context: within a workflow the call itself would be stored as a step of it.
-	_, err := dbos.ResumeWorkflows[string](e.lib.Context, ids, dbos.WithResumeQueue(queue))
-	return err
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -12,6 +12,7 @@ import (
 	"odcm"
 	"odcm/kit/db"
 	"odcm/kit/signal"
+	"odcm/kit/task/journal"
 )
 
 const columns = `id, kind, title, subject, state, percent, doing, submitter, canceler, error, replica, attempts, submitted, started, ended`
@@ -114,37 +115,17 @@ func (e *Engine) Count(ctx context.Context, by odcm.UserID) (_ map[State]int, er
 	return counts, err
 }
 
-func scanStep(r db.Row) (s StepInfo, err error) {
-	var state string
-	var started, ended int64
-	err = r.Scan(&s.Number, &s.Name, &s.Undo, &state, &s.Attempts, &s.Error, &started, &ended)
-	s.State, s.Started, s.Ended = StepState(state), db.Time(started), db.Time(ended)
-	return s, err
-}
-
 // Steps returns what the task has done so far, in the order in which its steps began.
 func (e *Engine) Steps(ctx context.Context, id odcm.TaskID) (_ []StepInfo, err error) {
 	defer odcm.Wrap(&err, "steps of task %s", id)
-	return steps(ctx, e.d.Read(), id)
-}
-
-func steps(ctx context.Context, q db.Querier, id odcm.TaskID) ([]StepInfo, error) {
-	return db.Collect(ctx, q, scanStep, `SELECT number, name, is_undo, state, attempts, error, started, ended
-FROM task_step WHERE task = $1 ORDER BY number`, string(id))
+	return journal.Steps(ctx, e.d.Read(), id)
 }
 
 // Log returns the lines after the given number, at most limit: 500 if zero, 1,000 at most. A number below zero counts
 // from the end: after -20 come the last 20 lines.
 func (e *Engine) Log(ctx context.Context, id odcm.TaskID, after int64, max int) (_ []Line, err error) {
 	defer odcm.Wrap(&err, "log of task %s", id)
-	return db.Collect(ctx, e.d.Read(), func(r db.Row) (l Line, err error) {
-		var at int64
-		err = r.Scan(&l.Number, &at, &l.Step, &l.Text)
-		l.Time = db.Time(at)
-		return l, err
-	}, `SELECT number, time, step, text FROM task_log WHERE task = $1
-AND number > CASE WHEN $2 < 0 THEN (SELECT COALESCE(MAX(number), 0) FROM task_log WHERE task = $1) + $2 ELSE $2 END ORDER BY number LIMIT `+
-		strconv.Itoa(limit(max, 500)), string(id), after)
+	return journal.Lines(ctx, e.d.Read(), id, after, limit(max, 500))
 }
 
 // Wait returns the task once it is finished.

@@ -6,12 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dbos-inc/dbos-transact-golang/dbos"
-
 	"odcm"
 	"odcm/kit/db"
 	"odcm/kit/lease"
 	"odcm/kit/signal"
+	"odcm/kit/task/queue"
 )
 
 // listen tells the runs of this replica that they were canceled.
@@ -69,11 +68,11 @@ func (e *Engine) interruptAll() {
 // transaction.
 const clock = `(extract(epoch from clock_timestamp()) * 1000)::bigint`
 
-// beat says that this replica is alive. It uses the library's pool, so that rooms which use up theirs do not kill it.
+// beat says that this replica is alive. It uses the queue's pool, so that rooms which use up theirs do not kill it.
 func (e *Engine) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, e.o.HeartbeatEvery)
 	defer cancel()
-	_, err := e.lib.pool.Exec(ctx, `INSERT INTO task_replica (executor, replica, seen) VALUES ($1, $2, `+clock+`)
+	_, err := e.queue.Pool.Exec(ctx, `INSERT INTO task_replica (executor, replica, seen) VALUES ($1, $2, `+clock+`)
 ON CONFLICT (executor) DO UPDATE SET seen = excluded.seen`, e.executor, e.o.Replica)
 	return err
 }
@@ -82,7 +81,7 @@ ON CONFLICT (executor) DO UPDATE SET seen = excluded.seen`, e.executor, e.o.Repl
 func (e *Engine) tx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return e.d.Tx(ctx, func(tx *sql.Tx) error {
 		if e.d.Postgres() {
-			if _, err := tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = '`+standstill+`'`); err != nil {
+			if _, err := tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = '`+queue.Standstill+`'`); err != nil {
 				return err
 			}
 		}
@@ -176,8 +175,7 @@ func (e *Engine) takeOver(ctx context.Context) error {
 
 // adopt hands claimed tasks back to the queue, except those of the living.
 func (e *Engine) adopt(ctx context.Context, living func() (map[string]bool, error)) error {
-	claimed, err := dbos.ListWorkflows(e.lib.Context, dbos.WithFilterStatus(dbos.WorkflowStatusPending), dbos.WithFilterName(workflow),
-		dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false))
+	claimed, err := e.queue.Claims()
 	if err != nil || len(claimed) == 0 {
 		return err
 	}
@@ -189,7 +187,7 @@ func (e *Engine) adopt(ctx context.Context, living func() (map[string]bool, erro
 	}
 	var left []string
 	for _, w := range claimed {
-		if !alive[w.ExecutorID] {
+		if !alive[w.Executor] {
 			left = append(left, w.ID)
 		}
 	}
@@ -197,7 +195,7 @@ func (e *Engine) adopt(ctx context.Context, living func() (map[string]bool, erro
 		return ctx.Err()
 	}
 	e.log.Info("taking over the tasks of a replica that is gone", "tasks", left)
-	return e.resume(ctx, left...)
+	return e.queue.Return(left...)
 }
 
 func (e *Engine) sweepHourly(ctx context.Context) {
@@ -228,26 +226,13 @@ func (e *Engine) sweep(ctx context.Context) (err error) {
 		}
 	}
 	for n := sweepBatch; n == sweepBatch && ctx.Err() == nil; {
-		done, err := dbos.ListWorkflows(e.lib.Context, dbos.WithFilterName(workflow), dbos.WithFilterLimit(sweepBatch),
-			dbos.WithFilterStatus(dbos.WorkflowStatusSuccess, dbos.WorkflowStatusError),
-			dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false))
-		if err != nil {
-			return err
-		}
-		if n = len(done); n == 0 {
-			break
-		}
-		ids := make([]string, n)
-		for i, w := range done {
-			ids[i] = w.ID
-		}
-		if err := dbos.DeleteWorkflows(e.lib.Context, ids); err != nil {
+		if n, err = e.queue.Forget(sweepBatch); err != nil {
 			return err
 		}
 	}
 	if !e.d.Postgres() {
 		return nil
 	}
-	_, err = e.lib.pool.Exec(ctx, `DELETE FROM task_replica WHERE seen < `+clock+` - $1`, 10*e.o.DeadAfter.Milliseconds())
+	_, err = e.queue.Pool.Exec(ctx, `DELETE FROM task_replica WHERE seen < `+clock+` - $1`, 10*e.o.DeadAfter.Milliseconds())
 	return err
 }

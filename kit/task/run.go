@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dbos-inc/dbos-transact-golang/dbos"
-
 	"odcm"
+	"odcm/kit/task/journal"
+	"odcm/kit/task/queue"
 )
 
 // ErrCanceled is what a step returns where the task was canceled. Test for it with errors.Is; a handler that returns it
@@ -22,10 +22,10 @@ var ErrCanceled error = odcm.E(odcm.Conflict, "task.canceled", "the task was can
 // the steps only from the handler's own.
 type Run struct {
 	e       *Engine
-	ctx     dbos.Context
+	ctx     queue.Context
 	task    Task
 	input   string
-	journal *journal
+	journal *journal.Journal
 	undoing error // the first error of an Undo step
 
 	stepping sync.Mutex // held while a step runs
@@ -59,11 +59,11 @@ func (r *Run) Logf(format string, args ...any) {
 	r.mu.Lock()
 	step := r.step
 	r.mu.Unlock()
-	r.journal.line(step, fmt.Sprintf(format, args...))
+	r.journal.Line(step, fmt.Sprintf(format, args...))
 }
 
 // Progress says how far the task is, in percent, and what it is doing now. It never blocks on the database.
-func (r *Run) Progress(percent int, doing string) { r.journal.progress(percent, doing) }
+func (r *Run) Progress(percent int, doing string) { r.journal.Progress(percent, doing) }
 
 // Canceled tells whether someone asked to cancel the task. Steps need it only to tell it from other ends of their context.
 func (r *Run) Canceled() bool {
@@ -111,6 +111,17 @@ type outcome struct {
 	Canceled bool              `json:"canceled,omitempty"`
 }
 
+// state is what people see of it.
+func (o outcome) state() (state StepState, message string) {
+	switch {
+	case o.Canceled:
+		return StepCanceled, ""
+	case o.Failure != nil:
+		return StepFailed, o.Failure.Message
+	}
+	return StepSucceeded, ""
+}
+
 // Step runs f once, stores what it returns and returns that whenever the handler runs again. It runs f again only where
 // the replica died before f's result was stored. T must survive JSON. An error comes back as an [odcm.Error] of the same
 // kind, code, message and fields; the cause goes to the log, and an error that has no public part becomes [odcm.Internal].
@@ -153,16 +164,15 @@ func (r *Run) do(name string, undo bool, f func(ctx context.Context) (json.RawMe
 	}
 	r.number++
 	number := r.number
-	out, err := dbos.RunAsStep(r.ctx, func(ctx context.Context) (outcome, error) {
-		return r.perform(ctx, number, name, undo, f), nil
-	}, dbos.WithStepName(name))
+	out, err := queue.Step(r.ctx, name, func(ctx context.Context) outcome { return r.perform(ctx, number, name, undo, f) })
 	switch {
-	case errors.Is(err, &dbos.Error{Code: dbos.ErrorCodeUnexpectedStep}):
+	case errors.Is(err, queue.ErrChanged):
 		return nil, odcm.E(odcm.Internal, "task.steps-changed", "step %d is %q now, and was another when the task began", number, name).Because(err)
 	case err != nil: // the step could not be stored, or another replica runs the task by now
 		panic(interruption{err})
 	}
-	r.journal.stepEnded(number, name, undo, out)
+	state, message := out.state()
+	r.journal.StepEnded(number, name, undo, state, message)
 	switch {
 	case out.Canceled:
 		return nil, ErrCanceled
@@ -177,7 +187,7 @@ func (r *Run) perform(ctx context.Context, number int, name string, undo bool, f
 	if !undo && r.Canceled() {
 		return outcome{Canceled: true}
 	}
-	r.journal.stepBegan(number, name, undo)
+	r.journal.StepBegan(number, name, undo)
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	r.enter(name, undo, end)

@@ -2,7 +2,8 @@ package task_test
 
 import (
 	"context"
-	"database/sql"
+	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,28 +14,34 @@ import (
 	"odcm/kit/task"
 )
 
-func TestQueuedTaskIsCanceledAtOnce(t *testing.T) {
+// What was committed with the task's submission is taken back, although no step of it ever ran.
+func TestQueuedTaskThatIsCanceledRollsBack(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		t.Parallel()
-		h := open(t, d, fast, kinds{"x": func(r *task.Run) error { t.Error("it ran"); return nil }})
-		err := d.Tx(t.Context(), func(tx *sql.Tx) error {
-			id, err := h.Submit(t.Context(), tx, task.Request{ID: "task-x", Kind: "x", By: barry})
-			if err != nil || id != "task-x" {
-				t.Errorf("Submit: %q, %v", id, err)
-			}
-			// As Cancel does, but before anyone can claim it.
-			_, err = tx.ExecContext(t.Context(), `UPDATE task SET state = 'canceled' WHERE id = 'task-x'`)
-			return err
-		})
-		if err != nil {
+		var undone sync.WaitGroup
+		undone.Add(1)
+		k := kinds{"x": func(r *task.Run) error {
+			_, err := task.Step(r, "do", void(func(context.Context) error { t.Error("it ran"); return nil }))
+			_, undoErr := task.Undo(r, "undo", void(func(context.Context) error { undone.Done(); return nil }))
+			return errors.Join(err, undoErr)
+		}}
+		id := submitOnlyOn(t, d, k, task.Request{Kind: "x", By: barry})
+		idle := open(t, d, fast, nil) // it knows no such tasks, so nobody has run it when it is canceled
+		if err := idle.Cancel(t.Context(), id, lisa); err != nil {
 			t.Fatal(err)
 		}
-		h.submit(task.Request{ID: "task-y", Kind: "x"})
-		_ = h.Cancel(t.Context(), "task-y", barry) // canceled while queued, unless this machine is slower than the queue
-		time.Sleep(300 * time.Millisecond)         // longer than the queue's poll
-		if got := h.wait("task-x", task.Canceled); got.Attempts != 0 {
-			t.Errorf("%d attempts", got.Attempts)
+		if got, err := idle.Get(t.Context(), id); err != nil || got.State != task.Canceling || !got.Ended.IsZero() {
+			t.Errorf("the task is %+v, %v", got, err)
+		}
+		if err := idle.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h := open(t, d, fast, k)
+		h.wait(id, task.Canceled)
+		undone.Wait()
+		if e := h.eventTypes(id); !slices.Equal(e, []string{"task.submitted by Barry", "task.canceled by Lisa"}) {
+			t.Errorf("events %v", e)
 		}
 	})
 }

@@ -7,10 +7,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/dbos-inc/dbos-transact-golang/dbos"
-
 	"odcm"
 	"odcm/kit/db"
+	"odcm/kit/task/journal"
 )
 
 const (
@@ -66,7 +65,7 @@ func (e *Engine) Submit(ctx context.Context, tx *sql.Tx, req Request) (_ odcm.Ta
 func (e *Engine) submit(ctx context.Context, tx *sql.Tx, req Request, input, submitter []byte) error {
 	res, err := tx.ExecContext(ctx, `INSERT INTO task (id, kind, title, subject, state, input, owner, submitter, submitted)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
-		string(req.ID), req.Kind, clean(req.Title), req.Subject, string(Queued), string(input), string(req.By.User), string(submitter),
+		string(req.ID), req.Kind, journal.Clean(req.Title), req.Subject, string(Queued), string(input), string(req.By.User), string(submitter),
 		db.Millis(time.Now()))
 	if err != nil {
 		return err
@@ -84,8 +83,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 		return nil
 	}
 	// The queue's row is in the same transaction, so there is no task without it and none that runs before the commit.
-	if _, err := dbos.Enqueue[string](e.lib.Context, queue, workflow, string(req.ID),
-		dbos.WithEnqueueTransaction(tx), dbos.WithEnqueueWorkflowID(string(req.ID))); err != nil {
+	if err := e.queue.Add(tx, string(req.ID)); err != nil {
 		return err
 	}
 	if err := e.bus.PublishTx(ctx, tx, topic(req.ID), ListTopic); err != nil {
@@ -95,7 +93,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 		detail{Kind: req.Kind, Subject: req.Subject, State: Queued}))
 }
 
-// Cancel asks the task to end and roll back; one that is still queued is canceled at once. A finished task is an
+// Cancel asks the task to end and roll back. One that is still queued runs all the same: its first step returns
+// [ErrCanceled], so that its handler takes back what was committed with its submission. A finished task is an
 // [odcm.Conflict]; asking twice is not an error, and the first to ask is named.
 func (e *Engine) Cancel(ctx context.Context, id odcm.TaskID, by odcm.Principal) (err error) {
 	defer odcm.Wrap(&err, "cancel task %s", id)
@@ -104,13 +103,15 @@ func (e *Engine) Cancel(ctx context.Context, id odcm.TaskID, by odcm.Principal) 
 		return err
 	}
 	err = e.tx(ctx, func(tx *sql.Tx) error {
-		var kind, title, subject, state string
-		err := tx.QueryRowContext(ctx, `UPDATE task SET canceler = CASE WHEN canceler = '' THEN $2 ELSE canceler END,
-  state = CASE WHEN state = 'queued' THEN 'canceled' ELSE 'canceling' END,
-  ended = CASE WHEN state = 'queued' THEN CAST($3 AS BIGINT) ELSE 0 END
-WHERE id = $1 AND state IN ('queued', 'running', 'canceling') RETURNING kind, title, subject, state`,
-			string(id), string(canceler), db.Millis(time.Now())).Scan(&kind, &title, &subject, &state)
-		if errors.Is(err, sql.ErrNoRows) {
+		result, err := tx.ExecContext(ctx, `UPDATE task SET state = 'canceling', canceler = CASE WHEN canceler = '' THEN $2 ELSE canceler END
+WHERE id = $1 AND state IN ('queued', 'running', 'canceling')`, string(id), string(canceler))
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			var state string
 			if err := tx.QueryRowContext(ctx, `SELECT state FROM task WHERE id = $1`, string(id)).Scan(&state); errors.Is(err, sql.ErrNoRows) {
 				return notFound(id)
 			} else if err != nil {
@@ -118,17 +119,7 @@ WHERE id = $1 AND state IN ('queued', 'running', 'canceling') RETURNING kind, ti
 			}
 			return odcm.E(odcm.Conflict, "task.finished", "the task has finished already: it %s", past(State(state)))
 		}
-		if err != nil {
-			return err
-		}
-		if err := e.bus.PublishTx(ctx, tx, topic(id), ListTopic, cancelNoun+"/"+string(id)); err != nil {
-			return err
-		}
-		if State(state) != Canceled {
-			return nil // its event comes when it has rolled back
-		}
-		return e.events.Append(ctx, tx, odcm.NewEvent(by, "task.canceled", string(id), title, nil,
-			detail{Kind: kind, Subject: subject, State: Canceled}))
+		return e.bus.PublishTx(ctx, tx, topic(id), ListTopic, cancelNoun+"/"+string(id)) // its event comes when it has rolled back
 	})
 	return err
 }

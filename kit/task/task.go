@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"odcm"
+	"odcm/kit/task/journal"
 )
 
 // State is where a task is in its life. Queued, Running and Canceling tasks are unfinished.
@@ -71,33 +72,17 @@ type Filter struct {
 	Limit   int         // 50 if zero, at most 1,000
 }
 
-// StepState is where a step is in its life.
-type StepState string
+// What people see of a run.
+type (
+	StepInfo  = journal.Step
+	StepState = journal.State
+	Line      = journal.Line
+)
 
 // The states of a step. A step that was running when its replica died is running again or still, until it ends.
 const (
-	StepRunning   StepState = "running"
-	StepSucceeded StepState = "succeeded"
-	StepFailed    StepState = "failed"
-	StepCanceled  StepState = "canceled" // ended early, or was not begun, because the task was canceled
+	StepRunning   = journal.Running
+	StepSucceeded = journal.Succeeded
+	StepFailed    = journal.Failed
+	StepCanceled  = journal.Canceled
 )
-
-// StepInfo tells how one step of a task went, for people.
-type StepInfo struct {
-	Number   int // from 1, in the order in which they began
-	Name     string
-	Undo     bool // it belongs to the roll-back
-	State    StepState
-	Attempts int // more than 1 where a crash made it run again
-	Error    string
-	Started  time.Time
-	Ended    time.Time
-}
-
-// Line is one line of a task's log.
-type Line struct {
-	Number int64 // from 1, without gaps: pass the last one seen to [Engine.Log]
-	Time   time.Time
-	Step   string // the step that wrote it; empty outside steps
-	Text   string
-}

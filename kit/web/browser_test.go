@@ -39,7 +39,9 @@ func TestInABrowser(t *testing.T) {
 	site.AddNav(web.NavItem{ID: "home", Label: "Home", Icon: "home", Href: "/"}, web.NavItem{ID: "tasks", Label: "Tasks", Icon: "tasks", Href: "/tasks"})
 	var state atomic.Value
 	var tasks atomic.Int64
+	var notice atomic.Value
 	state.Store("online")
+	notice.Store("")
 	tile := func() templ.Component {
 		return design.Tile(design.TileProps{Title: "Payments", Href: "/spaces/1", Status: state.Load().(string), Live: "space/1"})
 	}
@@ -50,7 +52,7 @@ func TestInABrowser(t *testing.T) {
 		return tile(), nil
 	}, nil)
 	site.Handle("GET /{$}", func(w http.ResponseWriter, r *http.Request) error {
-		return site.Render(w, r, http.StatusOK, web.Page{Title: "Spaces", Nav: "home", Body: body(
+		return site.Render(w, r, http.StatusOK, web.Page{Title: "Spaces", Nav: "home", Notice: notice.Load().(string), Body: body(
 			design.Search("/", r.URL.Query().Get("q"), "Find a Space"),
 			with(design.Tiles(), tile()),
 			with(design.Card(design.CardProps{Title: "Tasks", ID: "tasks", Region: "task"}),
@@ -140,6 +142,15 @@ func TestInABrowser(t *testing.T) {
 	eventually("the theme changes", `document.documentElement.dataset.theme == "dark" && getComputedStyle(document.body).colorScheme == "dark"`)
 	do(chromedp.Navigate(server.URL + "/"))
 	eventually("the theme is remembered", `document.documentElement.dataset.theme == "dark"`)
+	do(chromedp.KeyEvent("k", chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+	eventually("the palette opens again", `document.querySelector("#palette").open`)
+	do(chromedp.SendKeys("#palette input", "light"))
+	eventually("the palette offers the theme", `document.querySelector("#choices [aria-selected=true]")?.value == "light"`)
+	do(chromedp.KeyEvent("\r"))
+	eventually("the palette changes the theme", `document.documentElement.dataset.theme == "light" && !document.querySelector("#palette").open && location.pathname == "/"`)
+	notice.Store("2 offline")
+	bus.Publish("task/9")
+	eventually("the tab tells what is wrong", `document.title == "(2 offline) Spaces · ODCM" && document.querySelector("link[rel=icon]").href.includes("icon-alert")`)
 	do(chromedp.SendKeys("#field-name", "x"), chromedp.Click("#create button"))
 	eventually("the form leads on, with a message", `location.pathname == "/tasks" && document.querySelector(".toast p").textContent == "Space is being created."`)
 

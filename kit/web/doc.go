@@ -17,6 +17,10 @@
 // At the roof: site := [New]; rooms add to it; site.Start makes tables and begins to push; site serves as an http.Handler;
 // site.Stop before http.Server.Shutdown, or streams keep it waiting. http.Server.WriteTimeout must be 0 or streams end.
 //
+// Page.Notice ("2 offline") stands before the title in the browser's tab and changes the icon there; it follows as regions
+// do. A NavItem that is PaletteOnly is found in the command palette and nowhere else: what one does rather than where one
+// is.
+//
 // # A form
 //
 // [design.Form] is sent by the page's script. Its handler returns an error or calls [Redirect]; the script shows
@@ -62,11 +66,16 @@
 //	Button(ButtonProps)           button, link, opener of a dialog; kinds primary, "", quiet, danger
 //	Icon(name)                    see design.Icons, the gallery shows them
 //	Card(CardProps)               titled box; Flush for tables; Region to refresh itself
-//	Columns() Stack() Toolbar()   layout of children
+//	Columns() Stack() Narrow() Toolbar()   layout of children
+//	Section(title)                a part of a page without a box
+//	Disclosure(label, open)       folds away what few people need
 //	Tiles() Tile(TileProps)       the board of Spaces
+//	Headline(state, since, reason)   how a thing is doing, in large
 //	Status(state) StatusDot       pill with icon and word: online draining degraded offline maintenance unknown creating queued running succeeded failed canceled
 //	Badge(tone, text)             word in a pill; tones neutral info success warning danger accent
 //	Table(caption, []Column) Row(topic) Cell(label) NumberCell(label) ActionCell()
+//	CompactTable(caption, []Column)   stays a table on a phone
+//	Filters(action)               a form of one row above a list, found as one types
 //	Pager(first, next, text)      Search(action, value, placeholder)  Chips(label, []Chip)  Tabs([]Tab) (or Page.Tabs)
 //	Form(FormProps) Input Textarea Select(Field, []Option) Checkbox Switch(Field, on) Radios Checks(Field, []Option)
 //	Wizard(steps, at)             numbered steps of a form

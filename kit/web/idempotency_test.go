@@ -85,14 +85,16 @@ func TestIdempotencyUnderContention(t *testing.T) {
 			}
 		})
 		<-began
+		var others sync.WaitGroup
 		for range 5 {
-			wg.Go(func() {
+			others.Go(func() {
 				if r := send(); r.StatusCode != 409 {
 					t.Errorf("while the first works: %d", r.StatusCode)
 				}
 			})
 		}
-		time.AfterFunc(50*time.Millisecond, func() { close(finish) })
+		others.Wait()
+		close(finish)
 		wg.Wait()
 		if r := send(); r.StatusCode != 201 || r.Header.Get("Idempotency-Replayed") != "true" || ran.Load() != 1 {
 			t.Errorf("afterwards: %d, ran %d times", r.StatusCode, ran.Load())

@@ -19,6 +19,7 @@ type Page struct {
 	Nav     string          // ID of the side bar's entry that is lit
 	Crumbs  []design.Crumb  // the way here, without the page itself
 	Intro   string          // one line below the heading
+	Notice  string          // what is wrong, before the title in the browser's tab: "2 offline"
 	Actions templ.Component // buttons beside the heading
 	Tabs    []design.Tab    // below the heading
 	Body    templ.Component
@@ -26,6 +27,8 @@ type Page struct {
 	Space string
 	// Bare leaves side bar and heading out: sign-in, sign-out. The body then stands in a narrow card.
 	Bare bool
+	// Headless leaves only the heading out: the body has its own.
+	Headless bool
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -36,7 +39,7 @@ func (s *Site) Render(w http.ResponseWriter, r *http.Request, status int, page P
 	p := Principal(ctx)
 	frame := design.Frame{
 		Assets: s.assets, Product: s.o.Product, Version: s.o.Version,
-		Title: page.Title, Intro: page.Intro, Crumbs: page.Crumbs, Actions: page.Actions, Tabs: page.Tabs, Bare: page.Bare,
+		Title: page.Title, Notice: page.Notice, Intro: page.Intro, Crumbs: page.Crumbs, Actions: page.Actions, Tabs: page.Tabs, Bare: page.Bare, Headless: page.Headless,
 		Theme: design.ThemeOf(r), Since: s.live.since(ctx), Space: page.Space,
 	}
 	if s.o.Gallery && r.URL.Query().Has("theme") {
@@ -82,7 +85,7 @@ func roleName(p odcm.Principal) string {
 // errorPage shows the error in the frame, or bare where even that fails.
 func (s *Site) errorPage(w http.ResponseWriter, r *http.Request, p *Problem) {
 	err := s.Render(w, r, p.Status, Page{
-		Title: p.Title, Bare: Principal(r.Context()).User == "", Body: design.Problem(p.Status, p.Detail, p.Code, p.Instance),
+		Title: p.Title, Bare: Principal(r.Context()).User == "", Headless: true, Body: design.Problem(p.Status, p.Detail, p.Code, p.Instance),
 	})
 	if err != nil {
 		s.o.Logger.ErrorContext(r.Context(), "draw error page", "error", err)

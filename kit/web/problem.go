@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"odcm"
+	"odcm/kit/db"
 )
 
 // Problem is the body of an error answer: RFC 9457, application/problem+json, with the kind and the stable code of the
@@ -23,6 +27,7 @@ type Problem struct {
 	Instance string         `json:"instance,omitempty" doc:"Identifier of the request, to be found in the log"`
 
 	cause error
+	wait  time.Duration
 }
 
 // ProblemField tells what is wrong with one field of the input.
@@ -31,7 +36,7 @@ type ProblemField struct {
 	Message  string `json:"message" doc:"What is wrong with it"`
 }
 
-// Error, GetStatus and ContentType make a Problem what huma answers errors with (huma.StatusError,
+// Error makes a Problem, with GetStatus and ContentType, what huma answers errors with (huma.StatusError,
 // huma.ContentTypeFilter).
 func (p *Problem) Error() string { return p.Detail }
 
@@ -43,6 +48,19 @@ func (p *Problem) GetStatus() int { return p.Status }
 
 // ContentType is application/problem+json whatever was negotiated.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// GetHeaders are what an answer with this status carries beside its body (huma.HeadersError): how to sign in (RFC 9110
+// section 11.6.1) and when to come back (section 10.2.3).
+func (p *Problem) GetHeaders() http.Header {
+	h := http.Header{}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="ODCM"`)
+	}
+	if p.wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((p.wait+time.Second-1)/time.Second)))
+	}
+	return h
+}
 
 // statuses is the one place where kinds become HTTP statuses (RFC 9110 section 15).
 var statuses = map[odcm.Kind]int{
@@ -60,6 +78,7 @@ var statuses = map[odcm.Kind]int{
 // Codes of errors that arise in this package and have a status of their own, more exact than their kind's.
 const (
 	codeMalformed = "request.malformed"     // 400
+	codeMedia     = "request.content-type"  // 415
 	codeTooLarge  = "request.too-large"     // 413
 	codeStale     = "request.stale"         // 412: If-Match
 	codeBusy      = "request.too-many"      // 429
@@ -74,12 +93,29 @@ var statusOfCode = map[string]int{
 	codeStale:     http.StatusPreconditionFailed,
 	codeBusy:      http.StatusTooManyRequests,
 	codeMethod:    http.StatusMethodNotAllowed,
+	db.CodeFull:   http.StatusInsufficientStorage, // RFC 4918 section 11.5
+}
+
+// RetryAfter tells how long the one who asked is to wait, where something in the error's chain knows it, by a method
+// RetryAfter() time.Duration; else 0.
+func RetryAfter(err error) time.Duration {
+	var e interface {
+		error
+		RetryAfter() time.Duration
+	}
+	if errors.As(err, &e) {
+		return e.RetryAfter()
+	}
+	return 0
 }
 
 // StatusOf returns the HTTP status of the error: by its kind, or by its code where the request itself was wrong (body too
-// large 413, If-Match that does not match 412).
+// large 413, If-Match that does not match 412), or 429 where it says how long to wait (RFC 6585 section 4).
 func StatusOf(err error) int {
 	err = normal(err)
+	if RetryAfter(err) > 0 {
+		return http.StatusTooManyRequests
+	}
 	if status, ok := statusOfCode[odcm.CodeOf(err)]; ok {
 		return status
 	}
@@ -99,7 +135,7 @@ func normal(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return odcm.E(odcm.Unavailable, "request.timeout", "That took too long. Try again.").Because(err)
 	}
-	return err
+	return db.Explain(err)
 }
 
 // ProblemOf describes the error for the one who asked. The message of an internal error is not shown.
@@ -107,6 +143,7 @@ func ProblemOf(ctx context.Context, err error) *Problem {
 	err = normal(err)
 	p := &Problem{
 		Status: StatusOf(err), Kind: odcm.KindOf(err), Code: odcm.CodeOf(err), Instance: RequestID(ctx), cause: err,
+		wait: RetryAfter(err),
 	}
 	p.Title = http.StatusText(p.Status)
 	var e *odcm.Error
@@ -137,9 +174,7 @@ func Fields(err error) map[string]string {
 func (s *Site) Error(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(r.Context(), err)
 	s.logProblem(r.Context(), p)
-	if p.Status == http.StatusUnauthorized { // RFC 9110 section 11.6.1
-		w.Header().Set("WWW-Authenticate", `Bearer realm="ODCM"`)
-	}
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Cache-Control", "no-store")
 	if wantsPage(r) {
 		s.errorPage(w, r, p)
@@ -164,9 +199,8 @@ func (s *Site) logProblem(ctx context.Context, p *Problem) {
 
 // wantsPage tells whether a person's browser navigates here, as opposed to a program or the page's own script.
 func wantsPage(r *http.Request) bool {
-	if strings.HasPrefix(r.URL.Path, apiPrefix+"/") || Enhanced(r) {
+	if strings.HasPrefix(r.URL.Path, "/api/") || Enhanced(r) {
 		return false
 	}
-	accept := r.Header.Get("Accept")
-	return strings.Contains(accept, "text/html") || accept == ""
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }

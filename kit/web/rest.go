@@ -119,11 +119,16 @@ func (s *Site) problemOfModel(ctx context.Context, m *huma.ErrorModel) *Problem 
 		return p
 	}
 	p := &Problem{Title: http.StatusText(m.Status), Status: m.Status, Detail: m.Detail, Kind: odcm.Invalid, Code: "request.invalid", Instance: RequestID(ctx)}
+	if len(m.Errors) > 0 {
+		p.Detail = "The request is not as it should be: see what errors says, mend it and send it again."
+	}
 	switch m.Status {
 	case http.StatusBadRequest:
 		p.Code = codeMalformed
 	case http.StatusRequestEntityTooLarge:
 		p.Code = codeTooLarge
+	case http.StatusUnsupportedMediaType:
+		p.Code, p.Detail = codeMedia, "Send the body as application/json."
 	case http.StatusNotFound:
 		p.Kind, p.Code = odcm.NotFound, string(odcm.NotFound)
 	}

@@ -10,8 +10,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"odcm"
 	"odcm/kit/web"
@@ -37,6 +39,9 @@ func TestEveryKindHasItsStatus(t *testing.T) {
 		{odcm.E(odcm.Internal, "db.corrupt", "the inside"), 500, "internal", ""},
 		{errors.New("the inside"), 500, "internal", ""},
 		{fmt.Errorf("enlist: %w", odcm.E(odcm.Denied, "a.b", "No.").Because(errors.New("the inside"))), 403, "a.b", "No."},
+		{fmt.Errorf("x: %w", odcm.E(odcm.Unavailable, "thing.busy", "Wait.").Because(inAMoment{})), 429, "thing.busy", "Wait."},
+		{&pgconn.PgError{Code: "53100", Message: "the inside"}, 507, "db.full", ""},
+		{&pgconn.PgError{Code: "57P01", Message: "the inside"}, 503, "db.unavailable", ""},
 		{&http.MaxBytesError{Limit: 5}, 413, "request.too-large", "The body is larger than 5 bytes."},
 		{context.DeadlineExceeded, 503, "request.timeout", "That took too long. Try again."},
 	} {
@@ -55,6 +60,12 @@ func TestEveryKindHasItsStatus(t *testing.T) {
 	}
 }
 
+// inAMoment knows when to come back.
+type inAMoment struct{}
+
+func (inAMoment) Error() string             { return "the inside" }
+func (inAMoment) RetryAfter() time.Duration { return 1500 * time.Millisecond }
+
 func TestOperations(t *testing.T) {
 	t.Parallel()
 	bearer := map[string]string{"Authorization": "Bearer lisa"}
@@ -68,11 +79,14 @@ func TestOperations(t *testing.T) {
 		"open to anyone":  {call{method: "GET", path: "/api/v1/public", anonymous: true}, 200, `{"name":"open"}`},
 		"error of a kind": {call{method: "POST", path: "/api/v1/things", body: `{"name":"taken"}`}, 409, `"code":"thing.taken","kind":"exists","errors":[{"location":"body.name"`},
 		"not JSON":        {call{method: "POST", path: "/api/v1/things", body: `{"name":`}, 400, `"code":"request.malformed"`},
-		"unknown member":  {call{method: "POST", path: "/api/v1/things", body: `{"name":"a","nmae":"b"}`}, 422, `"location":"body.nmae"`},
+		"unknown member":  {call{method: "POST", path: "/api/v1/things", body: `{"name":"a","nayme":"b"}`}, 422, `"location":"body.nayme"`},
 		"too long":        {call{method: "POST", path: "/api/v1/things", body: `{"name":"abcdefghijklm"}`}, 422, `"location":"body.name"`},
 		"missing member":  {call{method: "POST", path: "/api/v1/things", body: `{}`}, 422, `"code":"request.invalid","kind":"invalid"`},
 		"unknown query":   {call{method: "GET", path: "/api/v1/public?a=b"}, 422, `"location":"query.a"`},
-		"wrong media":     {call{method: "POST", path: "/api/v1/things", body: `name=a`, header: map[string]string{"Content-Type": "text/csv"}}, 415, `"kind":"invalid"`},
+		"asked too often": {call{method: "POST", path: "/api/v1/things", body: `{"name":"busy"}`}, 429, `"code":"thing.busy","kind":"unavailable"`},
+		"zero byte":       {call{method: "GET", path: "/api/v1/public%00"}, 400, `"code":"request.malformed"`},
+		"query no text":   {call{method: "GET", path: "/api/v1/public?a=%ff"}, 400, `"code":"request.malformed"`},
+		"wrong media":     {call{method: "POST", path: "/api/v1/things", body: `name=a`, header: map[string]string{"Content-Type": "text/csv"}}, 415, `"code":"request.content-type"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,6 +97,9 @@ func TestOperations(t *testing.T) {
 			}
 			if problem := r.Header.Get("Content-Type") == "application/problem+json"; problem != (c.status >= 400) {
 				t.Errorf("Content-Type %s", r.Header.Get("Content-Type"))
+			}
+			if after := r.Header.Get("Retry-After"); (after == "2") != (c.status == 429) {
+				t.Errorf("Retry-After %q", after)
 			}
 			if strings.Contains(body, "abcdefghijklm") {
 				t.Error("the input, which may be a secret, was sent back")

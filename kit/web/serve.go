@@ -6,10 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/a-h/templ"
 
@@ -90,7 +92,11 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		s.metrics.observe(r.Pattern, r.Method, rec.status, s.o.Now().Sub(start))
-		s.o.Logger.InfoContext(ctx, "request", "request", id, "method", r.Method, "path", r.URL.Path, "route", r.Pattern,
+		level := slog.LevelDebug // what was refused is the business of who asked; what failed is the operator's
+		if rec.status >= 500 {
+			level = slog.LevelWarn
+		}
+		s.o.Logger.Log(ctx, level, "request", "request", id, "method", r.Method, "path", r.URL.Path, "route", r.Pattern,
 			"status", rec.status, "bytes", rec.bytes, "took", s.o.Now().Sub(start))
 	}()
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
@@ -98,6 +104,10 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.Error(rec, r, odcm.E(odcm.Denied, codeCrossSite, "The request came from another site's page.").Because(err))
 			return
 		}
+	}
+	if !storable(r.URL) {
+		s.Error(rec, r, odcm.E(odcm.Invalid, codeMalformed, "The address holds bytes that are not text."))
+		return
 	}
 	limit := s.o.MaxBody
 	if len(s.large) > 0 {
@@ -110,6 +120,19 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(rec, r.Body, limit)
 	s.mux.ServeHTTP(rec, r)
+}
+
+// storable tells whether path and query are text without zero bytes: PostgreSQL takes no other.
+func storable(u *url.URL) bool {
+	text := u.Path
+	if u.RawQuery != "" {
+		query, err := url.QueryUnescape(u.RawQuery)
+		if err != nil {
+			return true // whoever reads the query says what is wrong with it
+		}
+		text += query
+	}
+	return utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 }
 
 func (s *Site) limit(pattern string) int64 {

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -66,6 +65,8 @@ type NavItem struct {
 	Group string                    // heading above the first item of the group, "" for none
 	Order int                       // items are sorted by it
 	Show  func(odcm.Principal) bool // nil shows it to everyone who is signed in
+	// PaletteOnly leaves it out of the side bar: what one does rather than where one is.
+	PaletteOnly bool
 }
 
 // Switcher finds what a person may jump to: Spaces they may enter, starred and recent first, and pages. It must not tell
@@ -142,7 +143,7 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Site) sections(p odcm.Principal, current string) []design.NavGroup {
 	var groups []design.NavGroup
 	for _, item := range s.nav {
-		if item.Show != nil && !item.Show(p) {
+		if item.PaletteOnly || item.Show != nil && !item.Show(p) {
 			continue
 		}
 		i := slices.IndexFunc(groups, func(g design.NavGroup) bool { return g.Label == item.Group })
@@ -165,10 +166,28 @@ func (s *Site) choices(ctx context.Context, p odcm.Principal, query string) ([]d
 			return nil, err
 		}
 	}
+	var pages, actions []design.Choice
 	for _, item := range s.nav {
-		if (item.Show == nil || item.Show(p)) && strings.Contains(strings.ToLower(item.Label), strings.ToLower(query)) {
-			found = append(found, design.Choice{Group: "Go to", Label: item.Label, Href: item.Href, Icon: item.Icon})
+		if (item.Show != nil && !item.Show(p)) || !Matches(item.Label, query) {
+			continue
+		}
+		if item.PaletteOnly {
+			actions = append(actions, design.Choice{Group: "Do", Label: item.Label, Href: item.Href, Icon: item.Icon})
+		} else {
+			pages = append(pages, design.Choice{Group: "Go to", Label: item.Label, Href: item.Href, Icon: item.Icon})
 		}
 	}
-	return found, nil
+	return slices.Concat(found, pages, actions, themes(query)), nil
+}
+
+func themes(query string) (found []design.Choice) {
+	for _, c := range []design.Choice{
+		{Label: "Light theme", Icon: "sun", Theme: "light"}, {Label: "Dark theme", Icon: "moon", Theme: "dark"},
+		{Label: "System theme", Detail: "As this device is set", Icon: "settings", Theme: "auto"},
+	} {
+		if c.Group = "Do"; Matches(c.Label, query) {
+			found = append(found, c)
+		}
+	}
+	return found
 }

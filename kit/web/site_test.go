@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,8 @@ func newWorld(t *testing.T, o web.Options) *world {
 			switch in.Body.Name {
 			case "taken":
 				return nil, odcm.E(odcm.Exists, "thing.taken", "There is one of that name.").OnField("name")
+			case "busy":
+				return nil, odcm.E(odcm.Unavailable, "thing.busy", "Wait.").Because(inAMoment{})
 			case "broken":
 				return nil, errors.New("secret of the inside")
 			}
@@ -314,7 +317,7 @@ func TestBodyLimit(t *testing.T) {
 func TestWrongAddresses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, web.Options{})
-	if r := w.do(call{method: "GET", path: "/nothing", header: browser}); r.StatusCode != 404 || !strings.Contains(text(t, r), "<h2>Not found</h2>") {
+	if r := w.do(call{method: "GET", path: "/nothing", header: browser}); r.StatusCode != 404 || !strings.Contains(text(t, r), "<h1>Not found</h1>") {
 		t.Errorf("page: %d", r.StatusCode)
 	}
 	if r := w.do(call{method: "GET", path: "/api/v1/nothing", header: browser}); r.StatusCode != 404 || r.Header.Get("Content-Type") != "application/problem+json" {
@@ -386,6 +389,39 @@ func TestSwitcher(t *testing.T) {
 	}
 	if whole := text(t, w.do(call{method: "GET", path: "/switch?q=spa", header: browser})); !strings.Contains(whole, "<html") || !strings.Contains(whole, `value="spa"`) {
 		t.Error("no page for a browser without script")
+	}
+}
+
+func TestPaletteOffersWhatOneDoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, web.Options{})
+	w.AddNav(web.NavItem{Label: "Create a Space", Icon: "plus", Href: "/spaces/new", PaletteOnly: true},
+		web.NavItem{Label: "Create an auditor", Href: "/y", PaletteOnly: true, Show: func(p odcm.Principal) bool { return p.Has(odcm.Auditor) }})
+	if side := text(t, w.do(call{method: "GET", path: "/page", header: browser})); strings.Contains(side, "/spaces/new") {
+		t.Error("an action stands in the side bar")
+	}
+	found := func(query string) string {
+		return text(t, w.do(call{method: "GET", path: "/switch?q=" + query, header: map[string]string{"X-Odcm-Fetch": "1"}}))
+	}
+	if got := found("crte+space"); !strings.Contains(got, `href="/spaces/new"`) || strings.Contains(got, `href="/y"`) || strings.Contains(got, "theme") {
+		t.Error(got)
+	}
+	if got := found("dark"); !strings.Contains(got, `name="theme" value="dark"`) || strings.Contains(got, "href") {
+		t.Error(got)
+	}
+}
+
+func TestOnlyFailuresAreLoudInTheLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, web.Options{})
+	w.Handle("GET /broken", func(http.ResponseWriter, *http.Request) error { return errors.New("out of paper") })
+	for _, path := range []string{"/page", "/nothing", "/broken"} {
+		w.do(call{method: "GET", path: path, header: browser})
+	}
+	for path, level := range map[string]string{"/page": "DEBUG", "/nothing": "DEBUG", "/broken": "WARN"} {
+		if want := regexp.MustCompile(`level=` + level + ` msg=request .*path=` + path + ` `); !want.Match(w.log.Bytes()) {
+			t.Errorf("%s is not logged as %s:\n%s", path, level, w.log)
+		}
 	}
 }
 

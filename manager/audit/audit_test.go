@@ -188,7 +188,7 @@ func TestPruneDailyUnderALease(t *testing.T) {
 			t.Errorf("pruned %d times, want 4", len(l.prunings()))
 		}
 		cancel()
-		if err := <-done; err != context.Canceled {
+		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})
@@ -201,7 +201,7 @@ func TestPruneTriesAgainAfterAFailure(t *testing.T) {
 		s := audit.New(audit.Options{Log: l, Authorizer: auditors{}, Leases: leases{time.Hour}, Logger: slog.New(slog.DiscardHandler)})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute-time.Second)
 		defer cancel()
-		if err := s.Run(ctx); err != context.DeadlineExceeded {
+		if err := s.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		if len(l.prunings()) != 5 {

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"time"
 
@@ -81,17 +80,13 @@ func tooMany(wait time.Duration) error {
 		Because(retryAfter(wait))
 }
 
-// retryAfter is a cause that knows how long to wait.
+// retryAfter is a cause that knows how long to wait: kit/web answers 429 with Retry-After.
 type retryAfter time.Duration
 
 func (r retryAfter) Error() string { return "allowed again in " + time.Duration(r).String() }
 
-// RetryAfter tells how long to wait before trying again, in whole seconds; 0 where the error is not about trying too often.
-func RetryAfter(err error) time.Duration {
-	var r retryAfter
-	errors.As(err, &r)
-	return time.Duration(r)
-}
+// RetryAfter tells how long to wait before trying again, in whole seconds.
+func (r retryAfter) RetryAfter() time.Duration { return time.Duration(r) }
 
 // open tells whether every gate lets a try through now, without counting it.
 func (s *Service) open(ctx context.Context, gates []gate) error {

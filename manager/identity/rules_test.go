@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -48,7 +49,7 @@ func TestHashingIsBounded(t *testing.T) {
 		go func() { results <- h.do(ctx, func() error { return nil }) }()
 		synctest.Wait()
 		cancel()
-		if err := <-results; err != context.Canceled {
+		if err := <-results; !errors.Is(err, context.Canceled) {
 			t.Errorf("gone while waiting: %v", err)
 		}
 		start := time.Now()

@@ -31,12 +31,32 @@ func (b *board) forget() {
 // boardFor is how long the board is believed where no hint says otherwise.
 const boardFor = 10 * time.Second
 
-// Statuses returns the health of every Space. While nothing changes, it is the same Board for some seconds.
+// Statuses returns the health of every Space that the principal may see. For those who may see all, it is the same Board
+// for some seconds while nothing changes.
 func (s *Service) Statuses(ctx context.Context, p odcm.Principal) (_ *Board, err error) {
 	defer odcm.Wrap(&err, "list statuses")
 	if err := s.o.Authorizer.Authorize(ctx, p, ActionRead, ""); err != nil {
 		return nil, err
 	}
+	all, these, err := s.o.Access.Reach(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	latest, err := s.latest(ctx)
+	if err != nil || all {
+		return latest, err
+	}
+	part := &Board{Spaces: map[odcm.SpaceID]Health{}, Read: latest.Read}
+	for _, id := range these {
+		if h, ok := latest.Spaces[id]; ok {
+			part.Spaces[id] = h
+		}
+	}
+	return part, nil
+}
+
+// latest is the board of all Spaces, read anew where it is old.
+func (s *Service) latest(ctx context.Context) (*Board, error) {
 	now := s.now()
 	s.board.mu.Lock()
 	latest, epoch := s.board.latest, s.board.epoch

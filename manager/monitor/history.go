@@ -31,10 +31,14 @@ const (
 	maxTransitions = 5000
 )
 
-// History tells how the Space was doing from one time to another; to is at most now.
-func (s *Service) History(ctx context.Context, p odcm.Principal, space odcm.SpaceID, from, to time.Time) (_ History, err error) {
-	defer odcm.Wrap(&err, "history of %s", space)
-	if err := s.o.Authorizer.Authorize(ctx, p, ActionRead, string(space)); err != nil {
+// History tells how the Space that ref names was doing from one time to another; to is at most now.
+func (s *Service) History(ctx context.Context, p odcm.Principal, ref string, from, to time.Time) (_ History, err error) {
+	defer odcm.Wrap(&err, "history of %s", ref)
+	if err := s.o.Authorizer.Authorize(ctx, p, ActionRead, ref); err != nil {
+		return History{}, err
+	}
+	space, err := s.o.Access.Find(ctx, p, ref)
+	if err != nil {
 		return History{}, err
 	}
 	if now := s.now(); to.IsZero() || to.After(now) {

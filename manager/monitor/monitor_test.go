@@ -262,3 +262,26 @@ func TestStatusesAreCached(t *testing.T) {
 		}
 	})
 }
+
+// Who may not enter a Space learns nothing of its health.
+func TestWhoSeesWhat(t *testing.T) {
+	t.Parallel()
+	run(t, 2, func(w *world) {
+		bob := odcm.Principal{User: "user-bob", Roles: []odcm.Role{odcm.Member}}
+		for p, want := range map[string]struct {
+			principal odcm.Principal
+			spaces    int
+		}{"the system": {odcm.System, 2}, "bob": {bob, 1}} {
+			if b, err := w.Statuses(t.Context(), want.principal); err != nil || len(b.Spaces) != want.spaces || b.Spaces["space-s0"].Status != monitor.Online {
+				t.Errorf("%s sees %+v, %v", p, b, err)
+			}
+		}
+		from, to := time.Now().Add(-time.Hour), time.Now()
+		if _, err := w.Service.History(t.Context(), bob, "space-s0", from, to); err != nil {
+			t.Errorf("his own: %v", err)
+		}
+		if _, err := w.Service.History(t.Context(), bob, "space-s1", from, to); odcm.KindOf(err) != odcm.NotFound {
+			t.Errorf("another's: %v", err)
+		}
+	})
+}

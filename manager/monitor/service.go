@@ -18,7 +18,15 @@ import (
 // Bus hints to all replicas that something changed.
 type Bus interface{ Publish(topics ...string) }
 
-// Options are what a [Service] needs. Store, Prober, Targets, Owner, Bus and Authorizer are required.
+// Access knows which Spaces a principal may see: their health is told to nobody else.
+type Access interface {
+	// Find returns the Space that ref names, by identifier or slug; NotFound where there is none that the principal may see.
+	Find(ctx context.Context, p odcm.Principal, ref string) (odcm.SpaceID, error)
+	// Reach tells whether the principal may see all Spaces, and which where not.
+	Reach(ctx context.Context, p odcm.Principal) (all bool, these []odcm.SpaceID, err error)
+}
+
+// Options are what a [Service] needs. Store, Prober, Targets, Owner, Bus, Authorizer and Access are required.
 type Options struct {
 	Store      Store
 	Prober     Prober
@@ -26,6 +34,7 @@ type Options struct {
 	Owner      Owner
 	Bus        Bus
 	Authorizer odcm.Authorizer
+	Access     Access
 	Logger     *slog.Logger     // slog.Default if nil
 	Now        func() time.Time // time.Now if nil
 

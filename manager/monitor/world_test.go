@@ -193,6 +193,18 @@ func (w *world) Publish(topics ...string) {
 
 func (w *world) Authorize(context.Context, odcm.Principal, odcm.Action, string) error { return nil }
 
+// Reach lets the system see all Spaces, and others the first.
+func (w *world) Reach(_ context.Context, p odcm.Principal) (bool, []odcm.SpaceID, error) {
+	return p.User == odcm.System.User, []odcm.SpaceID{"space-s0"}, nil
+}
+
+func (w *world) Find(ctx context.Context, p odcm.Principal, ref string) (odcm.SpaceID, error) {
+	if all, these, _ := w.Reach(ctx, p); all || slices.Contains(these, odcm.SpaceID(ref)) {
+		return odcm.SpaceID(ref), nil
+	}
+	return "", odcm.E(odcm.NotFound, "space.not-found", "no")
+}
+
 func target(name string) monitor.Target {
 	return monitor.Target{Instance: odcm.InstanceID(name), URL: "http://" + name, Revision: 1, Spaces: []monitor.Space{{ID: odcm.SpaceID("space-" + name), Name: name}}}
 }
@@ -219,7 +231,7 @@ func (w *world) add(name string) {
 
 // start runs a service, as after a start of the manager, until f returns.
 func (w *world) start(t *testing.T, f func()) {
-	w.Service = monitor.New(monitor.Options{Store: w.memory, Prober: w.servers, Targets: w, Owner: w, Bus: w, Authorizer: w, Logger: slog.New(slog.DiscardHandler)})
+	w.Service = monitor.New(monitor.Options{Store: w.memory, Prober: w.servers, Targets: w, Owner: w, Bus: w, Authorizer: w, Access: w, Logger: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- w.Run(ctx, w.hints) }()

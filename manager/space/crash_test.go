@@ -71,14 +71,19 @@ func TestCrash(t *testing.T) {
 				for at, reached := 1, true; reached; at += stride {
 					o := spacetest.NewOutside()
 					theirs(o)
-					m := spacetest.Start(t, d, o, impatient)
+					patience := func(so *space.Options) {
+						if c.want == task.Failed {
+							so.LaunchWithin = 150 * time.Millisecond // it waits in vain
+						}
+					}
+					m := spacetest.Start(t, d, o, patience)
 					if c.given != nil {
 						c.given(t, m)
 					}
 					var id odcm.TaskID
 					id, reached = crash(t, m, at, c.begin)
 					if reached {
-						m = spacetest.Start(t, d, o, impatient)
+						m = spacetest.Start(t, d, o, patience)
 					}
 					if done := m.Done(t, id); done.State != c.want {
 						t.Errorf("crash at %d: task is %s: %+v", at, done.State, done.Error)
@@ -94,8 +99,6 @@ func TestCrash(t *testing.T) {
 		})
 	}
 }
-
-func impatient(o *space.Options) { o.LaunchWithin = 150 * time.Millisecond }
 
 // crash begins the task and ends the manager at the passage. It tells false where the task ended before.
 func crash(t *testing.T, m *spacetest.Manager, at int, begin func(*testing.T, *spacetest.Manager) odcm.TaskID) (odcm.TaskID, bool) {

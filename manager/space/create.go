@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"time"
 
 	"odcm"
@@ -236,10 +235,14 @@ func (s *Service) waitRunning(ctx context.Context, r *task.Run, id odcm.Instance
 		} else if time.Since(failing) > failsAtMax {
 			return "", odcm.E(odcm.Unavailable, "space.launch-failed", "The server does not start: %s", seen.Doing)
 		}
-		if line := fmt.Sprintf("%s: %s", seen.Phase, seen.Doing); seen.Phase != "" && line != said {
+		why := ""
+		if seen.Doing != "" {
+			why = ": " + seen.Doing
+		}
+		if line := string(seen.Phase) + why; seen.Phase != "" && line != said {
 			said, percent = line, min(percent+10, 75)
 			r.Logf("The instance %s", line)
-			r.Progress(percent, "waiting until it runs: "+seen.Doing)
+			r.Progress(percent, "waiting until it runs"+why)
 		}
 		select {
 		case <-ctx.Done():

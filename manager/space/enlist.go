@@ -80,6 +80,9 @@ func (s *Service) Enlist(ctx context.Context, p odcm.Principal, e Enlistment) (_
 	}
 	change.Tasks = []task.Request{{ID: job, Kind: kindEnlist, Title: "Enlist " + in.URL, Subject: string(input.Spaces[0].ID), Input: input, By: p}}
 	if err := s.commit(ctx, change); err != nil {
+		if taken := s.free(ctx, v, e.Choices); taken != nil { // somebody took a name meanwhile: say which
+			return nil, taken
+		}
 		return nil, err
 	}
 	made := make([]Space, len(change.Spaces))

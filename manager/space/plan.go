@@ -75,7 +75,7 @@ func (s *Service) survey(ctx context.Context, c Connection) (v survey, err error
 		return v, odcm.E(odcm.Invalid, "space.key-missing", "Give an API key of an Octopus administrator on that server.").OnField("apiKey")
 	}
 	c.APIKey = Secret(strings.TrimSpace(string(c.APIKey)))
-	if v.proof, err = s.o.Octopus.Prove(ctx, c); err != nil {
+	if v.proof, err = s.prove(ctx, c); err != nil {
 		return v, err
 	}
 	c.URL = v.proof.URL
@@ -96,6 +96,13 @@ func (s *Service) survey(ctx context.Context, c Connection) (v survey, err error
 		v.enlisted[sp.Octopus] = sp
 	}
 	return v, err
+}
+
+// prove proves a server while somebody waits.
+func (s *Service) prove(ctx context.Context, c Connection) (Proof, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.ProveWithin)
+	defer cancel()
+	return s.o.Octopus.Prove(ctx, c)
 }
 
 func (s *Service) plan(ctx context.Context, v survey) (Plan, error) {

@@ -25,6 +25,8 @@ type Options struct {
 	Logger     *slog.Logger          // slog.Default() if nil
 	// LaunchWithin bounds how long a created server may take until it answers; 2 minutes if zero.
 	LaunchWithin time.Duration
+	// ProveWithin bounds how long proving a server may take while somebody waits for it; 30 seconds if zero.
+	ProveWithin time.Duration
 }
 
 // Signals carries hints that something changed, such as "space/space-0198...". kit/signal.Bus is one.
@@ -57,6 +59,9 @@ func New(o Options) *Service {
 	}
 	if o.LaunchWithin == 0 {
 		o.LaunchWithin = 2 * time.Minute
+	}
+	if o.ProveWithin == 0 {
+		o.ProveWithin = 30 * time.Second
 	}
 	return &Service{o: o, log: o.Logger.With("room", "space")}
 }

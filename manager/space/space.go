@@ -104,7 +104,7 @@ func cleanName(name, field string) (string, error) {
 	switch {
 	case name == "":
 		return "", odcm.E(odcm.Invalid, "space.name-missing", "Give the Space a name.").OnField(field)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+	case !printable(name, ""):
 		return "", odcm.E(odcm.Invalid, "space.name-unprintable", "The name holds characters that cannot be shown: type it again.").OnField(field)
 	case utf8.RuneCountInString(name) > maxName:
 		return "", odcm.E(odcm.Invalid, "space.name-too-long", "The name is longer than %d characters: shorten it.", maxName).OnField(field)
@@ -112,9 +112,21 @@ func cleanName(name, field string) (string, error) {
 	return name, nil
 }
 
+// printable refuses control characters, but those allowed, and the characters that show nothing yet change what is read
+// around them, such as U+202E (Unicode Technical Report 36, section 2.2). Joiners stay: scripts and emoji need them.
+func printable(text, allowed string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != '\u200c' && r != '\u200d' && !strings.ContainsRune(allowed, r)
+	})
+}
+
 func cleanDescription(text string) (string, error) {
 	text = strings.TrimSpace(text)
-	if utf8.RuneCountInString(text) > maxDescription {
+	switch {
+	case !printable(text, "\r\n\t"):
+		return "", odcm.E(odcm.Invalid, "space.description-unprintable", "The description holds characters that cannot be shown: type it again.").
+			OnField("description")
+	case utf8.RuneCountInString(text) > maxDescription:
 		return "", odcm.E(odcm.Invalid, "space.description-too-long", "The description is longer than %d characters: shorten it.",
 			maxDescription).OnField("description")
 	}

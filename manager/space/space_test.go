@@ -26,6 +26,8 @@ func TestCreate(t *testing.T) {
 		}{
 			{space.Creation{Name: " "}, "space.name-missing", "name", odcm.Invalid},
 			{space.Creation{Name: "a\nb"}, "space.name-unprintable", "name", odcm.Invalid},
+			{space.Creation{Name: "a\u202eb"}, "space.name-unprintable", "name", odcm.Invalid},
+			{space.Creation{Name: "A", Description: "a\x00b"}, "space.description-unprintable", "description", odcm.Invalid},
 			{space.Creation{Name: strings.Repeat("ä", 101)}, "space.name-too-long", "name", odcm.Invalid},
 			{space.Creation{Name: "A", Description: strings.Repeat("x", 1001)}, "space.description-too-long", "description", odcm.Invalid},
 			{space.Creation{Name: "A", Version: "1.0.0"}, "space.version-unknown", "version", odcm.Invalid},

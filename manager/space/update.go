@@ -78,7 +78,7 @@ func (s *Service) Rekey(ctx context.Context, p odcm.Principal, ref string, key S
 	if in.APIKey == "" {
 		return odcm.E(odcm.Invalid, "space.key-missing", "Give an API key of an Octopus administrator on that server.").OnField("apiKey")
 	}
-	proof, err := s.o.Octopus.Prove(ctx, in.Connection())
+	proof, err := s.prove(ctx, in.Connection())
 	if err != nil {
 		return err
 	}

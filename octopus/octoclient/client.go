@@ -76,7 +76,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	agent := o.UserAgent
-	ping, err := http.NewRequest(http.MethodGet, base.String()+octopus.PingRoute, nil)
+	ping, err := http.NewRequestWithContext(context.Background(), http.MethodGet, base.String()+octopus.PingRoute, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (c *Client) failure(a answer) error {
 	}
 	e := c.byStatus(a.status, said)
 	if said.FullException != "" {
-		e.Because(errors.New(clean(said.FullException, 4000)))
+		_ = e.Because(errors.New(clean(said.FullException, 4000)))
 	}
 	return e
 }

@@ -49,7 +49,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) (an
 		if a.status == http.StatusTooManyRequests {
 			c.budget.limited(wait)
 		}
-		if !repeatable(method, a.status) || attempt >= c.options.Attempts || wait > c.options.MaxWait {
+		if !repeatable(method, a.status) || attempt >= c.options.Attempts || wait > c.options.MaxWait || endsWithin(ctx, wait) {
 			return answer{}, c.failure(a)
 		}
 		c.budget.retried()
@@ -57,6 +57,12 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) (an
 			return answer{}, c.unreachable(err)
 		}
 	}
+}
+
+// endsWithin tells whether the context's deadline is over before the time is.
+func endsWithin(ctx context.Context, d time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < d
 }
 
 // attempt sends the request once and reads the answer, within the server's budget.

@@ -106,7 +106,9 @@ func kinds() []Kind {
 			Body: func(s *session) fields {
 				template := fields{} // what clients do: the server's own template with another name
 				for name, value := range s.get(s.in("machinepolicies/template")).All() {
-					template[name] = value
+					if name != "Links" {
+						template[name] = value
+					}
 				}
 				template["Name"], template["IsDefault"] = s.name("policy"), false
 				return template

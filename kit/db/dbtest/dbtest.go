@@ -63,26 +63,38 @@ func PostgreSQL(t testing.TB) string {
 	t.Helper()
 	server, err := start()
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("PostgreSQL: %v", err)
-		}
-		t.Skipf("PostgreSQL: %v", err)
+		unavailable(t, err)
 	}
 	return server.database(t)
 }
 
+func unavailable(t testing.TB, err error) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("PostgreSQL: %v", err)
+	}
+	t.Skipf("PostgreSQL: %v", err)
+}
+
 type cluster struct {
+	*installation
 	mu    sync.Mutex
 	admin *sql.DB
-	port  int
 	made  int
 }
 
 var start = sync.OnceValues(startCluster)
 
-// startCluster makes a private cluster. PostgreSQL refuses to run as root, so root runs it as the user postgres. The
-// server ends with this process: its supervisor shell reads a pipe that only we hold open.
-func startCluster() (*cluster, error) {
+// installation is a PostgreSQL with its data in a folder of its own.
+type installation struct {
+	bin, dir string
+	port     int
+	attr     *syscall.SysProcAttr // whom it runs as
+}
+
+// install makes one, which is stopped and removed when this process ends. PostgreSQL refuses to run as root, so root runs
+// it as the user postgres.
+func install() (*installation, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -91,7 +103,7 @@ func startCluster() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	attr := &syscall.SysProcAttr{Setpgid: true}
+	in := &installation{bin: bin, dir: dir, attr: &syscall.SysProcAttr{Setpgid: true}}
 	if os.Geteuid() == 0 {
 		u, err := user.Lookup("postgres")
 		if err != nil {
@@ -102,36 +114,83 @@ func startCluster() (*cluster, error) {
 		if err := os.Chown(dir, uid, gid); err != nil {
 			return nil, err
 		}
-		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		in.attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
-	port, err := freePort()
+	if in.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	if err := in.run("initdb", "-D", in.data(), "-U", "odcm", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"); err != nil {
+		return nil, err
+	}
+	if err := in.start(); err != nil {
+		return nil, err
+	}
+	return in, stopAtExit(in.bin, in.data(), in.dir, in.attr)
+}
+
+func (in *installation) data() string { return filepath.Join(in.dir, "data") }
+
+func (in *installation) url(name string) string {
+	return fmt.Sprintf("postgres://odcm@127.0.0.1:%d/%s?sslmode=disable", in.port, name)
+}
+
+func (in *installation) run(name string, args ...string) error {
+	cmd := exec.Command(filepath.Join(in.bin, name), args...)
+	cmd.SysProcAttr, cmd.Dir = in.attr, in.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
+func (in *installation) start() error {
+	opts := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=300", in.port)
+	return in.run("pg_ctl", "-D", in.data(), "-w", "-t", "30", "-l", filepath.Join(in.dir, "log"), "-o", opts, "start")
+}
+
+// startCluster starts the server that the tests of a binary share.
+func startCluster() (*cluster, error) {
+	in, err := install()
 	if err != nil {
 		return nil, err
 	}
-	run := func(name string, args ...string) error {
-		cmd := exec.Command(filepath.Join(bin, name), args...)
-		cmd.SysProcAttr, cmd.Dir = attr, dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w: %s", name, err, out)
-		}
-		return nil
-	}
-	data := filepath.Join(dir, "data")
-	if err := run("initdb", "-D", data, "-U", "odcm", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"); err != nil {
-		return nil, err
-	}
-	opts := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=300", port)
-	if err := run("pg_ctl", "-D", data, "-w", "-t", "30", "-l", filepath.Join(dir, "log"), "-o", opts, "start"); err != nil {
-		return nil, err
-	}
-	if err := stopAtExit(bin, data, dir, attr); err != nil {
-		return nil, err
-	}
-	admin, err := sql.Open("pgx", fmt.Sprintf("postgres://odcm@127.0.0.1:%d/postgres?sslmode=disable", port))
+	admin, err := sql.Open("pgx", in.url("postgres"))
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{admin: admin, port: port}, admin.Ping()
+	return &cluster{installation: in, admin: admin}, admin.Ping()
+}
+
+// Server is a PostgreSQL of one test's own.
+type Server struct {
+	URL string // of its one database
+	in  *installation
+}
+
+// Private starts a PostgreSQL that the test may stop, and starts again, under those who use it.
+func Private(t testing.TB) *Server {
+	t.Helper()
+	in, err := install()
+	if err != nil {
+		unavailable(t, err)
+	}
+	return &Server{URL: in.url("postgres"), in: in}
+}
+
+// Stop ends it as an administrator does who is in a hurry: who is connected is cut off.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	if err := s.in.run("pg_ctl", "-D", s.in.data(), "-w", "-m", "fast", "stop"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Start starts it again, on the same port.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	if err := s.in.start(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // stopAtExit leaves a shell behind that waits for the end of a pipe, whichever way this process ends, then stops the
@@ -168,7 +227,7 @@ func (c *cluster) database(t testing.TB) string {
 			t.Logf("PostgreSQL: %v", err)
 		}
 	})
-	return fmt.Sprintf("postgres://odcm@127.0.0.1:%d/%s?sslmode=disable", c.port, name)
+	return c.url(name)
 }
 
 // binaries finds initdb and pg_ctl on the PATH or where Debian puts them, the newest version first.

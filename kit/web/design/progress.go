@@ -1,6 +1,7 @@
 package design
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -22,6 +23,23 @@ type LogLine struct {
 	Time   time.Time
 	Tone   string // "", "warning" or "danger"
 	Text   string
+}
+
+// Took says how long something took, for people: "30 ms", "4.2 s", "4 min 10 s", "2 h 5 min".
+func Took(d time.Duration) string {
+	switch {
+	case d < 0:
+		return ""
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Truncate(100*time.Millisecond).Seconds()) // never "10.0 s"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
 func number(n int) string { return strconv.Itoa(n) }

@@ -11,10 +11,12 @@ type Frame struct {
 	Assets           *Assets
 	Product, Version string
 	Title, Intro     string
+	Notice           string // what is wrong, before the title in the tab: "2 offline"
 	Crumbs           []Crumb
 	Actions          templ.Component
 	Tabs             []Tab
 	Bare             bool   // no side bar: sign-in
+	Headless         bool   // the body has its own heading
 	Theme            string // "light", "dark" or "auto"
 	Since            string // the live stream's position when the page was made
 	Space            string // what the switcher's button says; "" for "Go to"
@@ -49,6 +51,48 @@ type Tab struct {
 type Choice struct {
 	Group, Label, Detail, Href, Icon string
 	Status                           string // shown as a dot where it is not empty
+	Theme                            string // the theme that it chooses, instead of leading to Href
+}
+
+// numbered is a choice with its place among all that were found.
+type numbered struct {
+	Choice
+	at int
+}
+
+type choiceGroup struct {
+	label   string
+	choices []numbered
+}
+
+// groupsOf gathers neighbours of the same group.
+func groupsOf(found []Choice) (groups []choiceGroup) {
+	for i, c := range found {
+		if last := len(groups) - 1; last < 0 || groups[last].label != c.Group {
+			groups = append(groups, choiceGroup{label: c.Group})
+		}
+		last := &groups[len(groups)-1]
+		last.choices = append(last.choices, numbered{c, i})
+	}
+	return groups
 }
 
 func choiceID(i int) string { return "choice-" + strconv.Itoa(i) }
+
+func groupID(i int) string { return "choices-" + strconv.Itoa(i) }
+
+// windowTitle leads with what is wrong, because a tab shows little more than the beginning.
+func (f Frame) windowTitle() string {
+	title := f.Title + " · " + f.Product
+	if f.Notice != "" {
+		title = "(" + f.Notice + ") " + title
+	}
+	return title
+}
+
+func (f Frame) favicon() string {
+	if f.Notice != "" {
+		return "icon-alert.svg"
+	}
+	return "icon.svg"
+}

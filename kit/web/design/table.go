@@ -14,6 +14,7 @@ type Chip struct {
 	Label, Href string
 	On          bool
 	Count       string // "" for none
+	Status      string // shown as a dot where it is not empty
 }
 
 func numeric(n bool) string {

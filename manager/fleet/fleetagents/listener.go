@@ -21,9 +21,10 @@ import (
 
 // Options are what the listener needs.
 type Options struct {
-	Listen string // address, "127.0.0.1:0" for a free port of loopback
-	Fleet  *fleet.Service
-	Logger *slog.Logger
+	Listen   string       // address, "127.0.0.1:0" for a free port of loopback
+	Listener net.Listener // instead, where the address was taken before
+	Fleet    *fleet.Service
+	Logger   *slog.Logger
 }
 
 // Listener answers agents.
@@ -55,7 +56,10 @@ func New(o Options) (_ *Listener, err error) {
 	}
 	authority := x509.NewCertPool()
 	authority.AddCert(o.Fleet.AuthorityCertificate())
-	inner, err := net.Listen("tcp", o.Listen)
+	inner := o.Listener
+	if inner == nil {
+		inner, err = new(net.ListenConfig).Listen(context.Background(), "tcp", o.Listen)
+	}
 	if err != nil {
 		return nil, odcm.E(odcm.Unavailable, "fleet.listen", "Cannot listen for agents on %s: choose another address.", o.Listen).Because(err)
 	}

@@ -97,9 +97,9 @@ func word(i fleet.Instance) string {
 }
 
 func room(v serverView) string {
-	n, why := v.Room(v.now)
+	n, _ := v.Room(v.now) // why there is none stands above
 	if n < 1 {
-		return "no instance: " + why
+		return "none now"
 	}
 	return plural(n, "more instance", "more instances")
 }

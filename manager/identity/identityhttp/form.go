@@ -2,7 +2,6 @@ package identityhttp
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -52,14 +51,6 @@ func faultOf(err error) fault {
 		f.whole = e.Message
 	}
 	return f
-}
-
-// statusOf adds to the site's statuses the one for those who try too often (RFC 6585 section 4).
-func statusOf(err error) int {
-	if identity.RetryAfter(err) > 0 {
-		return http.StatusTooManyRequests
-	}
-	return web.StatusOf(err)
 }
 
 // lives are how long a new API key may work.

@@ -28,6 +28,8 @@ func Register(site *web.Site, a *Authenticator, now func() time.Time) {
 		now = time.Now
 	}
 	h := &handler{a, site, now}
+	site.AddNav(web.NavItem{Label: "Settings", Icon: "settings", Href: "/settings", Order: 90, PaletteOnly: true},
+		web.NavItem{Label: "API keys", Icon: "key", Href: "/settings/api-keys", Order: 91, PaletteOnly: true})
 	site.HandlePublic("GET /sign-in", h.signInPage)
 	site.HandlePublic("POST /sign-in", h.signIn)
 	site.HandlePublic("POST /sign-out", h.signOut)
@@ -75,7 +77,7 @@ func (h *handler) signIn(w http.ResponseWriter, r *http.Request) error {
 		f.Error = "The username or the password is not right."
 		return h.renderSignIn(w, r, http.StatusUnauthorized, f)
 	case "identity.busy", "identity.too-many-attempts":
-		wait := int(identity.RetryAfter(err).Seconds())
+		wait := int(web.RetryAfter(err).Seconds())
 		w.Header().Set("Retry-After", strconv.Itoa(wait))
 		f.Error = "Too many tries. Wait " + strconv.Itoa(wait) + " seconds, then sign in again."
 		return h.renderSignIn(w, r, http.StatusTooManyRequests, f)
@@ -131,7 +133,7 @@ func (h *handler) renderProfile(w http.ResponseWriter, r *http.Request, profile,
 	status := http.StatusOK
 	for _, err := range []error{profile, password} {
 		if err != nil {
-			status = statusOf(err)
+			status = web.StatusOf(err)
 		}
 	}
 	return h.site.Render(w, r, status, settings("/settings", web.Page{Body: profileBody(f)}))
@@ -216,7 +218,7 @@ func (h *handler) createKey(w http.ResponseWriter, r *http.Request) error {
 	}
 	secret, k, err := h.Service.CreateKey(r.Context(), web.Principal(r.Context()), n)
 	if err != nil {
-		return failForm(r, err, func() error { return h.renderKeys(w, r, statusOf(err), shownKey{}, err) })
+		return failForm(r, err, func() error { return h.renderKeys(w, r, web.StatusOf(err), shownKey{}, err) })
 	}
 	return h.renderKeys(w, r, http.StatusOK, shownKey{Purpose: k.Purpose, Secret: secret}, nil)
 }

@@ -3,7 +3,6 @@ package identityhttp
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -64,21 +63,9 @@ func (h *handler) apiSignIn(ctx context.Context, in *struct{ Body api.SignIn }) 
 	}
 	secret, k, err := h.Service.SignInForKey(ctx, identity.Credentials{Username: in.Body.Username, Password: in.Body.Password, From: from}, in.Body.Purpose)
 	if err != nil {
-		return nil, tooOften(ctx, err)
+		return nil, err
 	}
 	return &answer[api.CreatedAPIKey]{api.CreatedAPIKey{APIKey: toAPIKey(k), Key: secret}}, nil
-}
-
-// tooOften turns the error of one who must wait into 429 with Retry-After (RFC 6585 section 4), and leaves others alone.
-func tooOften(ctx context.Context, err error) error {
-	wait := identity.RetryAfter(err)
-	if wait == 0 {
-		return err
-	}
-	p := web.ProblemOf(ctx, err)
-	p.Status = http.StatusTooManyRequests
-	p.Title = http.StatusText(p.Status)
-	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {strconv.Itoa(int(wait.Seconds()))}})
 }
 
 func (h *handler) apiMe(ctx context.Context, _ *struct{}) (*answer[api.Me], error) {

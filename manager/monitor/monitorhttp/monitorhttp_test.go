@@ -39,6 +39,14 @@ func (members) Authorize(_ context.Context, p odcm.Principal, _ odcm.Action, _ s
 	return nil
 }
 
+// Find and Reach let everyone see everything.
+func (members) Find(_ context.Context, _ odcm.Principal, ref string) (odcm.SpaceID, error) {
+	return odcm.SpaceID(ref), nil
+}
+func (members) Reach(context.Context, odcm.Principal) (bool, []odcm.SpaceID, error) {
+	return true, nil, nil
+}
+
 func setup(t testing.TB) (*web.Site, *monitorsql.Store, *monitor.Service) {
 	t.Helper()
 	ctx := context.Background()
@@ -56,7 +64,7 @@ func setup(t testing.TB) (*web.Site, *monitorsql.Store, *monitor.Service) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := monitor.New(monitor.Options{Store: store, Bus: bus, Authorizer: members{}})
+	s := monitor.New(monitor.Options{Store: store, Bus: bus, Authorizer: members{}, Access: members{}})
 	site := web.New(web.Options{Authenticator: members{}, Logger: slog.New(slog.DiscardHandler)})
 	Register(site, s)
 	return site, store, s

@@ -13,7 +13,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"odcm"
 	"odcm/api"
 	"odcm/kit/web"
 	"odcm/manager/monitor"
@@ -35,7 +34,7 @@ func Register(site *web.Site, s *monitor.Service) {
 	h := &handler{service: s}
 	web.Register(site.API(), huma.Operation{
 		OperationID: "list-statuses", Method: http.MethodGet, Path: "/statuses", Tags: []string{"Monitoring"},
-		Summary: "How all Spaces are doing", Description: "All in one answer, made to be asked often; by identifier of the Space.",
+		Summary: "How all Spaces are doing that you may enter", Description: "All in one answer, made to be asked often; by identifier of the Space.",
 		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {
 			Schema: site.API().OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Page[api.SpaceStatus]](), true, "Statuses"),
 		}}}},
@@ -91,7 +90,7 @@ func word(s monitor.Status) string {
 }
 
 type historyInput struct {
-	ID   string    `path:"id" maxLength:"100"`
+	ID   string    `path:"id" doc:"Identifier or slug of the Space" maxLength:"100"`
 	From time.Time `query:"from" doc:"24 hours before to, if absent"`
 	To   time.Time `query:"to" doc:"Now, if absent"`
 }
@@ -105,7 +104,7 @@ func (h *handler) history(ctx context.Context, in *historyInput) (*historyOutput
 	if in.From.IsZero() {
 		in.From = in.To.Add(-day)
 	}
-	found, err := h.service.History(ctx, web.Principal(ctx), odcm.SpaceID(in.ID), in.From.UTC(), in.To.UTC())
+	found, err := h.service.History(ctx, web.Principal(ctx), in.ID, in.From.UTC(), in.To.UTC())
 	if err != nil {
 		return nil, err
 	}

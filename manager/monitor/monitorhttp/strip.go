@@ -3,6 +3,7 @@ package monitorhttp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,10 +14,19 @@ import (
 	"odcm/manager/monitor"
 )
 
+// watched leaves out the time before anybody watched: on a new Space it would be nearly all of the strip.
+func watched(h monitor.History) []monitor.Period {
+	first := slices.IndexFunc(h.Periods, func(p monitor.Period) bool { return p.Status != monitor.Unknown })
+	if first < 0 {
+		return nil
+	}
+	return h.Periods[first:]
+}
+
 // samples turns periods into what the strip draws, each with its words.
-func samples(h monitor.History) []design.Sample {
-	all := make([]design.Sample, len(h.Periods))
-	for i, p := range h.Periods {
+func samples(periods []monitor.Period) []design.Sample {
+	all := make([]design.Sample, len(periods))
+	for i, p := range periods {
 		d := p.To.Sub(p.From)
 		title := fmt.Sprintf("%s from %s for %s", design.LabelOf(word(p.Status)), p.From.UTC().Format("2 Jan 15:04 UTC"), span(d))
 		if p.Reason != "" {
@@ -69,7 +79,7 @@ func span(d time.Duration) string {
 func HistoryOf(s *monitor.Service) func(ctx context.Context, p odcm.Principal, id odcm.SpaceID) (templ.Component, error) {
 	return func(ctx context.Context, p odcm.Principal, id odcm.SpaceID) (templ.Component, error) {
 		now := time.Now()
-		h, err := s.History(ctx, p, id, now.Add(-day), now)
+		h, err := s.History(ctx, p, string(id), now.Add(-day), now)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"odcm/kit/web"
 	"odcm/kit/web/design"
@@ -18,6 +19,7 @@ type boardView struct {
 	filter          space.Filter
 	starred, others []space.Entry
 	first, next     string
+	counts          map[space.Status]int // of all Spaces that the person may see; nil where nobody counts
 	mayAdd          bool
 }
 
@@ -46,13 +48,18 @@ func (h *Handler) board(w http.ResponseWriter, r *http.Request) error {
 			b.others = append(b.others, e)
 		}
 	}
+	if h.Count != nil {
+		if b.counts, err = h.Count(r.Context(), p); err != nil {
+			return err
+		}
+	}
 	if more {
 		b.next = b.href(func(q url.Values) { q.Set("cursor", web.Cursor(page[len(page)-1].Position())) })
 	}
 	if q.Get("cursor") != "" {
 		b.first = b.href(nil)
 	}
-	return h.Site.Render(w, r, http.StatusOK, web.Page{Title: "Spaces", Nav: "spaces", Actions: boardActions(b), Body: board(b)})
+	return h.Site.Render(w, r, http.StatusOK, web.Page{Title: "Spaces", Notice: b.notice(), Nav: "spaces", Actions: boardActions(b), Body: board(b)})
 }
 
 // href is the address of the board with these filters and what change adds.
@@ -75,10 +82,16 @@ func (b boardView) href(change func(url.Values)) string {
 
 // chips are the statuses as filters: each link turns one on or off.
 func (b boardView) chips() []design.Chip {
-	var chips []design.Chip
+	all := b
+	all.filter.Statuses = nil
+	chips := []design.Chip{{Label: "All", On: len(b.filter.Statuses) == 0, Href: all.href(nil)}}
 	for _, s := range space.Statuses() {
 		on := slices.Contains(b.filter.Statuses, s)
-		chips = append(chips, design.Chip{Label: design.LabelOf(string(s)), On: on, Href: b.href(func(q url.Values) {
+		count := ""
+		if b.counts != nil {
+			count = strconv.Itoa(b.counts[s])
+		}
+		chips = append(chips, design.Chip{Label: design.LabelOf(string(s)), Status: string(s), Count: count, On: on, Href: b.href(func(q url.Values) {
 			if !on {
 				q.Add("status", string(s))
 				return
@@ -87,6 +100,28 @@ func (b boardView) chips() []design.Chip {
 		})})
 	}
 	return chips
+}
+
+// none tells that there is no Space at all, so nothing to search in.
+func (b boardView) none() bool {
+	return len(b.starred)+len(b.others) == 0 && !b.filtered() && b.first == ""
+}
+
+// follows are the topics that refresh the board. A tile follows its Space by itself; where statuses are chosen it may
+// also have to come or go.
+func (b boardView) follows() string {
+	if len(b.filter.Statuses) > 0 {
+		return "spaces space"
+	}
+	return "spaces"
+}
+
+// notice tells, in the browser's tab, of what somebody should look at.
+func (b boardView) notice() string {
+	if n := b.counts[space.Offline]; n > 0 {
+		return fmt.Sprintf("%d offline", n)
+	}
+	return ""
 }
 
 func (b boardView) filtered() bool { return b.filter.Text != "" || len(b.filter.Statuses) > 0 }
@@ -127,8 +162,17 @@ func meta(e space.Entry) []string {
 	case n > 1:
 		m = append(m, fmt.Sprintf("%d nodes", n))
 	}
-	if u, err := url.Parse(e.URL); err == nil && u.Host != "" {
-		m = append(m, u.Host)
+	if at := host(e.URL); at != "" {
+		m = append(m, at)
 	}
 	return m
+}
+
+// host is what people call a server by: its address without the rest.
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }

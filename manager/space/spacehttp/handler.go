@@ -21,14 +21,19 @@ type Tasks interface {
 	Log(ctx context.Context, id odcm.TaskID, after int64, limit int) ([]task.Line, error)
 }
 
-// Handler serves the room. All fields but the last are required.
+// Handler serves the room. All fields but the last two are required.
 type Handler struct {
 	Spaces *space.Service
 	Tasks  Tasks
 	Site   *web.Site
 	// History draws what happened to a Space over time, on its page; nothing if nil. The roof fills it from the monitor.
 	History HistoryFunc
+	// Count counts the Spaces that the principal may see by status, for the board's filters; nil counts nothing.
+	Count CountFunc
 }
+
+// CountFunc counts the Spaces that a person may see by status.
+type CountFunc func(ctx context.Context, p odcm.Principal) (map[space.Status]int, error)
 
 // Mount adds the room's pages, operations and fragments to the site.
 func (h *Handler) Mount() {
@@ -53,6 +58,9 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// enoughFound is with how many Spaces the palette no longer looks for names that are only similar.
+const enoughFound = 8
+
 // palette fills the switcher of every page.
 func (h *Handler) palette(ctx context.Context, p odcm.Principal, text string) ([]design.Choice, error) {
 	sw, err := h.Spaces.Switcher(ctx, p, text)
@@ -60,13 +68,29 @@ func (h *Handler) palette(ctx context.Context, p odcm.Principal, text string) ([
 		return nil, err
 	}
 	var found []design.Choice
+	shown := map[odcm.SpaceID]bool{}
 	for _, group := range []struct {
 		label   string
 		entries []space.Entry
 	}{{"Starred", sw.Starred}, {"Recent", sw.Recent}, {"Spaces", sw.Others}} {
 		for _, e := range group.entries {
-			found = append(found, design.Choice{Group: group.label, Label: e.Name, Detail: e.URL, Href: "/spaces/" + e.Slug, Status: statusOf(e.Health)})
+			shown[e.ID] = true
+			found = append(found, choice(group.label, e))
 		}
 	}
-	return found, nil
+	if text == "" || len(found) >= enoughFound {
+		return found, nil
+	}
+	// Few have that in their names: look for those whose letters it has.
+	some, _, err := h.Spaces.List(ctx, p, space.Filter{States: []space.State{space.StateActive}, Limit: space.MaxPage})
+	for _, e := range some {
+		if len(found) < enoughFound && !shown[e.ID] && web.Matches(e.Name, text) {
+			found = append(found, choice("Similar", e))
+		}
+	}
+	return found, err
+}
+
+func choice(group string, e space.Entry) design.Choice {
+	return design.Choice{Group: group, Label: e.Name, Detail: host(e.URL), Href: "/spaces/" + e.Slug, Status: shownState(e)}
 }

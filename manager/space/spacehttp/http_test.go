@@ -56,7 +56,10 @@ func serve(t *testing.T) site {
 	d := dbtest.Open(t, dbtest.SQLite(t))
 	m := spacetest.Start(t, d, o, nil)
 	s := web.New(web.Options{Authenticator: who{}, DB: d, Bus: m.Bus, Version: "test", Logger: slog.New(slog.DiscardHandler)})
-	(&spacehttp.Handler{Spaces: m.Spaces, Tasks: m.Tasks, Site: s}).Mount()
+	count := func(context.Context, odcm.Principal) (map[space.Status]int, error) {
+		return map[space.Status]int{space.Online: 21, space.Offline: 2}, nil
+	}
+	(&spacehttp.Handler{Spaces: m.Spaces, Tasks: m.Tasks, Site: s, Count: count}).Mount()
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +236,13 @@ func TestPages(t *testing.T) {
 	s.want(t, 404, "GET", working, "", "X-Who", "bob")
 
 	page("/spaces", "Theirs &lt;b&gt;", `data-live="space/space-`, `data-live-region="spaces"`)
+	page("/spaces", "<title>(2 offline) Spaces", `<span class="count">21</span>`, `<span class="count">0</span>`)
 	page("/spaces?q=nothing", "No Space is like that")
+	page("/switch?q=thrs", "Similar", "Theirs &lt;b&gt;", theirURL[len("https://"):])
+	page("/switch?q=enlist", "/spaces/enlist")
+	if w := s.want(t, 200, "GET", "/switch?q=thrs", "", "X-Who", "bob"); strings.Contains(w.Body.String(), "Theirs") {
+		t.Error("the palette tells of a Space that the person may not enter")
+	}
 	page("/spaces?status=online&status=junk", "No Space is like that", "/spaces\"")
 	page("/spaces/theirs-b", theirURL, "Applied", "Delist", "installation-theirs")
 	if to := s.want(t, http.StatusSeeOther, "GET", "/spaces/theirs-b/open", "").Header().Get("Location"); to != theirURL+"/app#/Spaces-1" {

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
+	"strings"
+	"unicode"
 
 	"github.com/a-h/templ"
 
@@ -23,6 +24,11 @@ type HistoryFunc func(ctx context.Context, p odcm.Principal, id odcm.SpaceID) (t
 func (h *Handler) pages() {
 	s := h.Site
 	s.AddNav(web.NavItem{ID: "spaces", Label: "Spaces", Icon: "layers", Href: "/spaces", Order: 10})
+	may := func(a odcm.Action) func(odcm.Principal) bool {
+		return func(p odcm.Principal) bool { return h.Spaces.May(context.Background(), p, a, "") }
+	}
+	s.AddNav(web.NavItem{Label: "Create a Space", Icon: "plus", Href: "/spaces/new", Order: 11, PaletteOnly: true, Show: may(space.ActionCreate)},
+		web.NavItem{Label: "Enlist a server", Icon: "link", Href: "/spaces/enlist", Order: 12, PaletteOnly: true, Show: may(space.ActionEnlist)})
 	s.Handle("GET /{$}", h.board)
 	s.Handle("GET /spaces", h.board)
 	s.Handle("GET /spaces/new", h.newPage)
@@ -149,14 +155,12 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) error {
 
 func (v spaceView) facts() []design.Fact {
 	facts := []design.Fact{
-		{Label: "Status", Content: design.Status(shownState(v.Entry))},
-		{Label: "Since", Content: design.Time(v.Health.Since)},
 		{Label: "Version", Value: version(v.Entry)},
-		{Label: "URL", Value: v.URL},
+		{Label: "URL", Content: address(v.URL)},
 		{Label: "Server run by", Value: map[space.Origin]string{space.Created: "ODCM", space.Enlisted: "somebody else"}[v.Origin]},
 		{Label: "Space on the server", Value: v.Octopus},
 		{Label: "Installation", Value: v.InstallationID},
-		{Label: "Under management since", Content: design.Time(v.Created)},
+		{Label: "Managed since", Content: design.Time(v.Created)},
 	}
 	if v.Neighbours > 0 {
 		facts = append(facts, design.Fact{Label: "Other Spaces on the server", Value: strconv.Itoa(v.Neighbours)})
@@ -183,18 +187,18 @@ func (v spaceView) kept() []design.Fact {
 	return facts
 }
 
-func tone(s space.Status) string {
-	switch s {
-	case space.Offline:
-		return "danger"
-	case space.Degraded:
-		return "warning"
+// asLastSeen warns that nobody can tell how the nodes of a server are that does not answer.
+func asLastSeen(h space.Health) string {
+	if h.Status == space.Offline {
+		return "As they were when the server last answered"
 	}
-	return "info"
+	return ""
 }
 
-func nodeState(n space.Node) string {
+func nodeState(h space.Health, n space.Node) string {
 	switch {
+	case h.Status == space.Offline:
+		return statusOf(space.Health{})
 	case n.Offline:
 		return string(space.Offline)
 	case n.Draining:
@@ -203,12 +207,27 @@ func nodeState(n space.Node) string {
 	return string(space.Online)
 }
 
-func expiry(l *space.Licence) string {
-	if l.DaysLeft == nil {
-		return "never"
+// licenceKind says "Commercial Licence" for CommercialLicense, and until when it is good.
+func licenceKind(l *space.Licence) string {
+	var words strings.Builder
+	for i, r := range strings.ReplaceAll(l.Kind, "License", "Licence") {
+		if i > 0 && unicode.IsUpper(r) {
+			words.WriteByte(' ')
+		}
+		words.WriteRune(r)
 	}
-	return fmt.Sprintf("in %d days", *l.DaysLeft)
+	switch {
+	case l.DaysLeft == nil:
+		words.WriteString(", does not expire")
+	case *l.DaysLeft == 1:
+		words.WriteString(", expires in 1 day")
+	default:
+		fmt.Fprintf(&words, ", expires in %d days", *l.DaysLeft)
+	}
+	return words.String()
 }
+
+func limitless(x space.Limit) bool { return x.Unlimited || x.Allowed <= 0 }
 
 // progressView is a task as its watchers see it.
 type progressView struct {
@@ -236,7 +255,7 @@ func (v progressView) steps() []design.Step {
 	for _, s := range v.done {
 		took := ""
 		if !s.Ended.IsZero() {
-			took = s.Ended.Sub(s.Started).Round(10 * time.Millisecond).String()
+			took = design.Took(s.Ended.Sub(s.Started))
 		}
 		steps = append(steps, design.Step{Name: s.Name, Detail: s.Error, State: string(s.State), Took: took})
 	}

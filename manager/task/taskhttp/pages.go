@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -248,20 +249,12 @@ func drawn(steps []task.StepInfo) []design.Step {
 	return all
 }
 
-// took says how long something took, for people: "0.3 s", "4 min 10 s".
+// took says how long something took, "" where it did not begin or has not ended.
 func took(from, to time.Time) string {
-	d := to.Sub(from)
-	switch {
-	case from.IsZero() || to.IsZero() || d < 0:
+	if from.IsZero() || to.IsZero() {
 		return ""
-	case d < 10*time.Second:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
-	case d < time.Minute:
-		return strconv.Itoa(int(d.Seconds())) + " s"
-	case d < time.Hour:
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
 	}
-	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	return design.Took(to.Sub(from))
 }
 
 func titleOf(t task.Task) string {
@@ -291,7 +284,11 @@ func facts(t task.Task) []design.Fact {
 			f = append(f, design.Fact{Label: label, Value: value})
 		}
 	}
-	add("Works on", t.Subject)
+	if strings.HasPrefix(t.Subject, "space-") {
+		f = append(f, design.Fact{Label: "Works on", Content: toSpace(t.Subject)})
+	} else {
+		add("Works on", t.Subject)
+	}
 	add("Submitted by", t.By.Name)
 	f = append(f, design.Fact{Label: "Submitted", Content: design.Time(t.Submitted)})
 	add("Waited", took(t.Submitted, t.Started))

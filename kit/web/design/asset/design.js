@@ -116,10 +116,13 @@
     requestAnimationFrame(() => element.classList.add("changed"));
   }
 
-  // refresh reads the page again for the regions that depend on the topic; a burst of topics is one reading.
+  // refresh reads the page again for the regions that depend on the topic; the topics of a quarter of a second are one
+  // reading, however many come.
   const stale = new Set();
-  let reading = false;
-  const read = wait(250, async () => {
+  let reading = false, planned;
+  const read = () => { planned ??= setTimeout(readNow, 250); };
+  async function readNow() {
+    planned = undefined;
     if (document.hidden || reading || !stale.size) return;
     reading = true;
     const ids = [...stale];
@@ -133,12 +136,18 @@
         const old = document.getElementById(id), made = page.getElementById(id);
         if (old && made) morph(old, made);
       }
+      retitle(page);
       changed();
     } catch { ids.forEach((id) => stale.add(id)); } finally {
       reading = false;
       if (stale.size) setTimeout(read, 2000);
     }
-  });
+  }
+  function retitle(page) {
+    document.title = page.title;
+    const icon = $("link[rel=icon]"), made = $("link[rel=icon]", page);
+    if (made && made.href !== icon.href) icon.href = made.href;
+  }
   function refresh(topic) {
     const noun = topic.split("/")[0];
     for (const e of $$("[data-live-region]")) {
@@ -199,6 +208,8 @@
       const place = $(`[data-error-for="${CSS.escape(name)}"]`, form);
       if (!place) { rest.push(message); continue; }
       place.textContent = message;
+      const fold = place.closest("details");
+      if (fold) fold.open = true;
       form.elements.namedItem(name)?.setAttribute?.("aria-invalid", "true");
     }
     const whole = problem.errors?.length && !rest.length ? "" : [problem.detail, ...rest].filter(Boolean).filter((m, i, all) => all.indexOf(m) === i).join(" ");
@@ -214,6 +225,7 @@
     if (field.dataset.mustEqual !== undefined) match(field);
     if (field.matches("[data-search]")) search(field);
   });
+  on("change", (event) => { if (event.target.form?.matches("[data-filters]")) search(event.target); });
   const match = (field) => {
     for (const b of $$(".danger, .primary", field.form)) b.disabled = field.value !== field.dataset.mustEqual;
   };
@@ -225,12 +237,13 @@
     searching = setTimeout(async () => {
       const form = field.form;
       const url = new URL(form.action);
-      url.search = new URLSearchParams(new FormData(form));
+      url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
       const answer = await fetch(url, { headers: asked });
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const made = $(".page", page);
-      if (!made || new FormData(form).get(field.name) !== url.searchParams.get(field.name)) return;
+      if (!made || new FormData(form).get(field.name) !== (url.searchParams.get(field.name) || "")) return;
+      retitle(page);
       history.replaceState(null, "", url);
       morph($(".page"), made);
       changed();
@@ -241,18 +254,22 @@
 
   function setTheme(event) {
     event.preventDefault();
-    const theme = event.submitter.value;
+    const theme = new FormData(event.target, event.submitter).get("theme");
+    palette?.close();
     document.documentElement.dataset.theme = theme;
     document.cookie = `odcm-theme=${theme}; path=/; max-age=31536000; samesite=lax`;
-    for (const b of $$("[data-theme-form] button")) b.setAttribute("aria-pressed", b.value === theme);
+    for (const b of $$("[data-theme-form] [aria-pressed]")) b.setAttribute("aria-pressed", b.value === theme);
   }
 
   on("click", async (event) => {
     const at = (selector) => event.target.closest(selector);
     for (const menu of $$("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
     const opener = at("[data-open]"), copy = at("[data-copy]");
-    if (opener) show(document.getElementById(opener.dataset.open));
-    else if (at("[data-close]")) at("dialog").close();
+    if (opener) {
+      const menu = opener.closest("details.menu");
+      if (menu) { menu.open = false; $("summary", menu).focus(); } // where the focus comes back to
+      show(document.getElementById(opener.dataset.open));
+    } else if (at("[data-close]")) at("dialog").close();
     else if (at("[data-dismiss]")) at(".toast").remove();
     else if (at("[data-palette]")) { event.preventDefault(); openPalette(); }
     else if (event.target.nodeName === "DIALOG") event.target.close(); // its backdrop
@@ -300,7 +317,8 @@
     } catch { /* a newer question, or no answer: what was found before stays */ }
   }
   function choose(i) {
-    const all = $$("a", found);
+    const all = $$("[role=option]", found);
+    $("#choices-count").textContent = all.length ? "" : "Nothing found.";
     if (!all.length) return;
     chosen = (i + all.length) % all.length;
     all.forEach((a, j) => a.setAttribute("aria-selected", j === chosen));
@@ -308,7 +326,7 @@
     $("input", palette).setAttribute("aria-activedescendant", all[chosen].id);
   }
   palette?.addEventListener("input", wait(70, find));
-  palette?.addEventListener("submit", (event) => { event.preventDefault(); $$("a", found)[chosen]?.click(); });
+  palette && $("[role=search]", palette).addEventListener("submit", (event) => { event.preventDefault(); $$("[role=option]", found)[chosen]?.click(); });
   palette?.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) { event.preventDefault(); choose(chosen + step); }

@@ -1,15 +1,17 @@
-package task
+package journal
 
 import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"odcm"
 	"odcm/kit/db"
 )
 
@@ -21,10 +23,11 @@ const (
 	lineChunk  = 500     // lines in one INSERT
 )
 
-// journal gathers what people see of a run and writes it in the background, so that neither the handler nor a transaction
+// Journal gathers what people see of a run and writes it in the background, so that neither the handler nor a transaction
 // that it holds ever waits for it.
-type journal struct {
-	r *Run
+type Journal struct {
+	ctx context.Context // of the run
+	o   Options
 
 	mu       sync.Mutex
 	percent  int
@@ -32,7 +35,7 @@ type journal struct {
 	advanced bool // percent and doing are not written yet
 	last     int64
 	lines    []Line // not written yet
-	steps    map[int]StepInfo
+	steps    map[int]Step
 	changed  map[int]bool // steps that are not written yet
 
 	wake chan struct{}
@@ -40,21 +43,38 @@ type journal struct {
 	done chan struct{}
 }
 
-func openJournal(e *Engine, r *Run, last int64, before []StepInfo) *journal {
-	j := &journal{
-		r: r, percent: r.task.Percent, doing: r.task.Doing, last: last,
-		steps: map[int]StepInfo{}, changed: map[int]bool{},
+// Options say whose journal it is, and what becomes of it.
+type Options struct {
+	Task    odcm.TaskID
+	Attempt int // of the run; the fence: only the run that counted last may write
+	Percent int // as the last run left it
+	Doing   string
+	Tx      func(ctx context.Context, f func(tx *sql.Tx) error) error
+	Written func() // called when something was written, for those who look
+	Lost    func() // called when a later run of the task has begun elsewhere
+	Log     *slog.Logger
+}
+
+// ErrLost says that a later run of the task has begun elsewhere.
+var ErrLost = errors.New("the task is run by another replica")
+
+// Open goes on after the last line and the steps of former runs, as [Last] and [Steps] give them. It writes in the
+// background until Close.
+func Open(ctx context.Context, o Options, last int64, before []Step) *Journal {
+	j := &Journal{
+		ctx: ctx, o: o, percent: o.Percent, doing: o.Doing, last: last,
+		steps: map[int]Step{}, changed: map[int]bool{},
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	for _, s := range before {
 		j.steps[s.Number] = s
 	}
-	go j.run(e)
+	go j.run()
 	return j
 }
 
 // run writes what was gathered, at once after a quiet time and every flushEvery in a busy one.
-func (j *journal) run(e *Engine) {
+func (j *Journal) run() {
 	defer close(j.done)
 	for {
 		select {
@@ -63,12 +83,12 @@ func (j *journal) run(e *Engine) {
 		case <-j.wake:
 		}
 		wait := flushEvery
-		switch err := j.flush(j.r.ctx, e); {
-		case errors.Is(err, errLost):
-			j.r.interrupt()
+		switch err := j.Flush(j.ctx); {
+		case errors.Is(err, ErrLost):
+			j.o.Lost()
 			return
 		case err != nil:
-			e.log.Debug("progress of a task could not be written yet", "task", j.r.task.ID, "error", err)
+			j.o.Log.Debug("progress of a task could not be written yet", "task", j.o.Task, "error", err)
 			wait = time.Second
 			j.kick()
 		}
@@ -80,31 +100,33 @@ func (j *journal) run(e *Engine) {
 	}
 }
 
-func (j *journal) kick() {
+func (j *Journal) kick() {
 	select {
 	case j.wake <- struct{}{}:
 	default:
 	}
 }
 
-// close ends the writing in the background; what is not written yet waits for [journal.write].
-func (j *journal) close() {
+// Close ends the writing in the background; what is not written yet waits for [Journal.Write] or [Journal.Flush].
+func (j *Journal) Close() {
 	close(j.quit)
 	<-j.done
 }
 
-func (j *journal) line(step, text string) {
+// Line adds a line to the log.
+func (j *Journal) Line(step, text string) {
 	j.mu.Lock()
 	j.last++
-	j.lines = append(j.lines, Line{Number: j.last, Time: now(), Step: step, Text: clean(text)})
+	j.lines = append(j.lines, Line{Number: j.last, Time: now(), Step: step, Text: Clean(text)})
 	j.mu.Unlock()
 	j.kick()
 }
 
-func (j *journal) progress(percent int, doing string) {
+// Progress notes how far the task is.
+func (j *Journal) Progress(percent int, doing string) {
 	j.mu.Lock()
 	// It never falls: a handler that runs again passes where it was before.
-	percent, doing = max(j.percent, min(percent, 100)), clean(doing)
+	percent, doing = max(j.percent, min(percent, 100)), Clean(doing)
 	changed := percent != j.percent || doing != j.doing
 	j.percent, j.doing, j.advanced = percent, doing, j.advanced || changed
 	j.mu.Unlock()
@@ -113,10 +135,11 @@ func (j *journal) progress(percent int, doing string) {
 	}
 }
 
-func (j *journal) stepBegan(number int, name string, undo bool) {
+// StepBegan notes that a step runs.
+func (j *Journal) StepBegan(number int, name string, undo bool) {
 	j.mu.Lock()
 	s := j.steps[number]
-	s.Number, s.Name, s.Undo, s.State, s.Error, s.Ended = number, name, undo, StepRunning, "", time.Time{}
+	s.Number, s.Name, s.Undo, s.State, s.Error, s.Ended = number, name, undo, Running, "", time.Time{}
 	s.Attempts++
 	if s.Started.IsZero() {
 		s.Started = now()
@@ -126,22 +149,15 @@ func (j *journal) stepBegan(number int, name string, undo bool) {
 	j.kick()
 }
 
-// stepEnded notes the outcome, also of a step that ended in an earlier run which died before it had written so.
-func (j *journal) stepEnded(number int, name string, undo bool, out outcome) {
-	state, message := StepSucceeded, ""
-	switch {
-	case out.Canceled:
-		state = StepCanceled
-	case out.Failure != nil:
-		state, message = StepFailed, out.Failure.Message
-	}
+// StepEnded notes the outcome, also of a step that ended in an earlier run which died before it had written so.
+func (j *Journal) StepEnded(number int, name string, undo bool, state State, message string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := j.steps[number]
 	if s.State == state {
 		return
 	}
-	s.Number, s.Name, s.Undo, s.State, s.Error, s.Ended = number, name, undo, state, clean(message), now()
+	s.Number, s.Name, s.Undo, s.State, s.Error, s.Ended = number, name, undo, state, Clean(message), now()
 	if s.Started.IsZero() {
 		s.Started = s.Ended
 	}
@@ -149,7 +165,7 @@ func (j *journal) stepEnded(number int, name string, undo bool, out outcome) {
 	j.kick()
 }
 
-func (j *journal) set(s StepInfo) {
+func (j *Journal) set(s Step) {
 	j.steps[s.Number] = s
 	j.changed[s.Number] = true
 }
@@ -159,10 +175,10 @@ type batch struct {
 	percent int
 	doing   string
 	lines   []Line
-	steps   []StepInfo
+	steps   []Step
 }
 
-func (j *journal) waiting() (b batch, empty bool) {
+func (j *Journal) waiting() (b batch, empty bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	b = batch{percent: j.percent, doing: j.doing, lines: slices.Clone(j.lines)}
@@ -173,7 +189,7 @@ func (j *journal) waiting() (b batch, empty bool) {
 }
 
 // written forgets the batch; what changed since it was taken waits on.
-func (j *journal) written(b batch) {
+func (j *Journal) written(b batch) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lines = j.lines[len(b.lines):]
@@ -185,37 +201,38 @@ func (j *journal) written(b batch) {
 	}
 }
 
-func (j *journal) flush(ctx context.Context, e *Engine) error {
+// Flush writes what waits, in a transaction of its own.
+func (j *Journal) Flush(ctx context.Context) error {
 	b, empty := j.waiting()
 	if empty {
 		return nil
 	}
-	if err := e.tx(ctx, func(tx *sql.Tx) error { return j.store(ctx, tx, b) }); err != nil {
+	if err := j.o.Tx(ctx, func(tx *sql.Tx) error { return j.store(ctx, tx, b) }); err != nil {
 		return err
 	}
 	j.written(b)
-	e.bus.Publish(topic(j.r.task.ID))
+	j.o.Written()
 	return nil
 }
 
-// write stores what waits in the transaction that ends the run.
-func (j *journal) write(ctx context.Context, tx *sql.Tx) error {
+// Write stores what waits in the transaction that ends the run.
+func (j *Journal) Write(ctx context.Context, tx *sql.Tx) error {
 	b, _ := j.waiting()
 	return j.store(ctx, tx, b)
 }
 
-func (j *journal) store(ctx context.Context, tx *sql.Tx, b batch) error {
-	id := string(j.r.task.ID)
+func (j *Journal) store(ctx context.Context, tx *sql.Tx, b batch) error {
+	id := string(j.o.Task)
 	// The fence first: only the current run of the task may write.
 	res, err := tx.ExecContext(ctx, `UPDATE task SET percent = $3, doing = $4
-WHERE id = $1 AND attempts = $2 AND state IN ('running', 'canceling')`, id, j.r.task.Attempts, b.percent, b.doing)
+WHERE id = $1 AND attempts = $2 AND state IN ('running', 'canceling')`, id, j.o.Attempt, b.percent, b.doing)
 	if err != nil {
 		return err
 	}
 	if n, err := res.RowsAffected(); err != nil {
 		return err
 	} else if n == 0 {
-		return errLost
+		return ErrLost
 	}
 	for chunk := range slices.Chunk(b.lines, lineChunk) {
 		const width = 5
@@ -240,10 +257,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (task, number) DO UPDATE
 	return nil
 }
 
-// clean makes outside text fit for a TEXT column of either database: valid UTF-8 without zero bytes, of bounded length.
-func clean(s string) string {
+// Clean makes outside text fit for a TEXT column of either database: valid UTF-8 without zero bytes, of bounded length.
+func Clean(s string) string {
 	if len(s) > textLimit {
 		s = s[:textLimit] + " …"
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
+
+// now is when something happened, for people.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

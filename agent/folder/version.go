@@ -1,4 +1,4 @@
-package agent
+package folder
 
 import (
 	"crypto/sha256"
@@ -13,9 +13,9 @@ import (
 	"odcm"
 )
 
-// versions keeps executables below a folder of its own, so that an instance runs what it is pinned to whatever becomes of
+// Versions keeps executables below versions/, so that an instance runs what it is pinned to whatever becomes of
 // the file that the agent was started from (`go run` deletes its own; an upgrade replaces it).
-type versions struct {
+type Versions struct {
 	dir string
 	own string // the folder of this agent's own executable
 }
@@ -23,12 +23,9 @@ type versions struct {
 // executableName is the file in the folder of a version.
 const executableName = "odcm"
 
-// install copies the executable in, unless the same bytes are there already.
-func install(dir, executable, version string) (_ *versions, err error) {
+// Install copies the executable in as the agent's own, unless the same bytes are there already.
+func (f Folder) Install(executable, version string) (_ *Versions, err error) {
 	defer odcm.Wrap(&err, "install %s", version)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
 	source, err := os.Open(executable)
 	if err != nil {
 		return nil, err
@@ -38,8 +35,8 @@ func install(dir, executable, version string) (_ *versions, err error) {
 	if _, err := io.Copy(sum, source); err != nil {
 		return nil, err
 	}
-	v := &versions{dir: dir, own: folderOf(version) + "-" + hex.EncodeToString(sum.Sum(nil))[:hashLength]}
-	if _, err := os.Stat(v.path(v.own)); err == nil {
+	v := &Versions{dir: f.join("versions"), own: folderOf(version) + "-" + hex.EncodeToString(sum.Sum(nil))[:hashLength]}
+	if _, err := os.Stat(v.Path(v.own)); err == nil {
 		return v, nil
 	}
 	if _, err := source.Seek(0, io.SeekStart); err != nil {
@@ -50,12 +47,12 @@ func install(dir, executable, version string) (_ *versions, err error) {
 
 // copyIn makes the whole folder under another name first: a folder with its name is complete. A hard link would be
 // quicker, but a file that is later overwritten in place would change under the instances that are pinned to it.
-func (v *versions) copyIn(source *os.File) error {
+func (v *Versions) copyIn(source *os.File) error {
 	temporary, err := os.MkdirTemp(v.dir, ".new-*")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temporary)
+	defer func() { _ = os.RemoveAll(temporary) }() // what is left is swept at the next start
 	target, err := os.OpenFile(filepath.Join(temporary, executableName), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o700)
 	if err != nil {
 		return err
@@ -74,10 +71,11 @@ func (v *versions) copyIn(source *os.File) error {
 	if err := os.Rename(temporary, filepath.Join(v.dir, v.own)); err != nil && !os.IsExist(err) {
 		return err
 	}
-	return syncFolder(v.dir)
+	return syncNames(v.dir)
 }
 
-func (v *versions) path(folder string) string { return filepath.Join(v.dir, folder, executableName) }
+// Path is the executable in the folder of a version, as [Versions.Resolve] names it.
+func (v *Versions) Path(folder string) string { return filepath.Join(v.dir, folder, executableName) }
 
 const hashLength = 12
 
@@ -96,7 +94,7 @@ func folderOf(version string) string {
 }
 
 // folders lists what is installed: the agent's own first, then the latest installed.
-func (v *versions) folders() []string {
+func (v *Versions) folders() []string {
 	entries, err := os.ReadDir(v.dir)
 	if err != nil {
 		return []string{v.own}
@@ -107,7 +105,7 @@ func (v *versions) folders() []string {
 	}
 	var all []installed
 	for _, e := range entries {
-		if info, err := os.Stat(v.path(e.Name())); err == nil && validFolder(e.Name()) {
+		if info, err := os.Stat(v.Path(e.Name())); err == nil && ValidName(e.Name()) {
 			all = append(all, installed{e.Name(), info.ModTime().UnixNano()})
 		}
 	}
@@ -124,8 +122,8 @@ func (v *versions) folders() []string {
 	return names
 }
 
-// list names the versions that can be started, each once, in the order of folders.
-func (v *versions) list() []string {
+// List names the versions that can be started, each once, in the order of folders.
+func (v *Versions) List() []string {
 	var all []string
 	for _, folder := range v.folders() {
 		if version := versionOf(folder); !slices.Contains(all, version) {
@@ -139,22 +137,27 @@ func versionOf(folder string) string {
 	return strings.TrimPrefix(folder[:max(len(folder)-hashLength-1, 0)], "v")
 }
 
-// resolve finds the folder to run a version from. Of several builds of one version the agent's own wins, then the latest.
-func (v *versions) resolve(version string) (string, error) {
+// Resolve names the folder to run a version from. Of several builds of one version the agent's own wins, then the latest.
+func (v *Versions) Resolve(version string) (string, error) {
 	for _, folder := range v.folders() {
 		if versionOf(folder) == strings.TrimPrefix(folderOf(version), "v") {
 			return folder, nil
 		}
 	}
-	return "", fmt.Errorf("version %s is not installed on this server: choose one of %s", version, strings.Join(v.list(), ", "))
+	return "", fmt.Errorf("version %s is not installed on this server: choose one of %s", version, strings.Join(v.List(), ", "))
 }
 
-// prune deletes what no instance is pinned to and is not the agent's own, and what a crash left half made.
-func (v *versions) prune(pinned map[string]bool) {
+// Prune deletes what no instance is pinned to and is not the agent's own, and what a crash left half made.
+func (v *Versions) Prune(pinned map[string]bool) {
 	entries, _ := os.ReadDir(v.dir)
 	for _, e := range entries {
 		if e.Name() != v.own && !pinned[e.Name()] {
 			_ = os.RemoveAll(filepath.Join(v.dir, e.Name()))
 		}
 	}
+}
+
+// ValidName tells whether a folder's name, read from a file, stays below versions/.
+func ValidName(name string) bool {
+	return name != "" && len(name) <= 200 && name[0] != '.' && filepath.IsLocal(name) && !strings.ContainsAny(name, `/\`)
 }

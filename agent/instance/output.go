@@ -1,4 +1,4 @@
-package agent
+package instance
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 // bounds the files from outside, which works because they are opened for appending.
 
 // maxOutput is the size at which a file is cut; with its predecessor an instance keeps at most twice that, and what it
-// writes in one heartbeat.
+// writes in one tidyEvery.
 const maxOutput = 4 << 20
 
 // bound moves the file's content to its predecessor when it is too large.

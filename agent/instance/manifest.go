@@ -1,13 +1,13 @@
-package agent
+package instance
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"odcm/agent/folder"
 )
 
 // manifest says what an instance's folder is. It is written before the process is started, and holds no secrets.
@@ -33,8 +33,8 @@ const (
 	desiredRemoved = "removed"
 )
 
-// parseManifest reads a manifest of the folder with the name. A file of a newer format is refused, not guessed at.
-func parseManifest(data []byte, folder string) (manifest, error) {
+// parseManifest reads the manifest of the instance. A file of a newer format is refused, not guessed at.
+func parseManifest(data []byte, id string) (manifest, error) {
 	var m manifest
 	if err := json.Unmarshal(data, &m); err != nil {
 		return manifest{}, fmt.Errorf("manifest: %w", err)
@@ -42,9 +42,9 @@ func parseManifest(data []byte, folder string) (manifest, error) {
 	switch {
 	case m.Format != manifestFormat:
 		return manifest{}, fmt.Errorf("manifest of format %d: this agent reads %d; start a newer one", m.Format, manifestFormat)
-	case m.ID != folder || !validID(m.ID):
+	case m.ID != id || !folder.ValidID(m.ID):
 		return manifest{}, errors.New("manifest of another instance than its folder")
-	case m.Executable != "" && !validFolder(m.Executable):
+	case m.Executable != "" && !folder.ValidName(m.Executable):
 		return manifest{}, errors.New("manifest with an executable that is no folder's name")
 	case m.Desired != desiredRunning && m.Desired != desiredStopped && m.Desired != desiredRemoved:
 		return manifest{}, errors.New("manifest with an unknown desired state")
@@ -68,53 +68,5 @@ func (m manifest) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, "manifest.json"), append(data, '\n'))
-}
-
-// writeFile replaces the file at once or not at all, and returns when it is on the disk.
-func writeFile(path string, data []byte) (err error) {
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
-		return nil
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes names in the folder last through a power cut.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// validID keeps an instance's identifier usable as a folder's name, whoever sent it.
-func validID(id string) bool {
-	return id != "" && len(id) <= 100 && id[0] != '-' && strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == ""
-}
-
-func validFolder(name string) bool {
-	return name != "" && len(name) <= 200 && name[0] != '.' && filepath.IsLocal(name) && !strings.ContainsAny(name, `/\`)
+	return folder.Write(filepath.Join(dir, "manifest.json"), append(data, '\n'))
 }

@@ -1,6 +1,7 @@
-package agent
+package instance
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -73,7 +74,7 @@ func (p *ports) free(instance string, port int) bool {
 	if owner, ok := p.taken[port]; ok && owner != instance {
 		return false
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(p.host, strconv.Itoa(port)))
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort(p.host, strconv.Itoa(port)))
 	if err != nil {
 		return false
 	}
