@@ -1,0 +1,485 @@
+package collection
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+	"strconv"
+	"time"
+
+	"odcm/kit/db"
+	"odcm/octopus"
+	"odcm/spaceserver/internal/document"
+	"odcm/spaceserver/internal/permission"
+	"odcm/spaceserver/internal/problem"
+)
+
+// Change is one transaction and where it stands: hooks read and change other documents through it, so that all of it is
+// kept or nothing. A hook must not touch anything else: the transaction may run again.
+type Change struct {
+	Context   context.Context
+	Service   *Service
+	Principal permission.Principal
+	Query     url.Values
+	Space     string
+	Kind      *Kind
+	ID        string
+	Creating  bool
+	Old       octopus.Object // as it was; empty when creating
+	New       octopus.Object // as it will be; empty when deleting
+	Tx        *sql.Tx
+
+	batch     *batch
+	cascading bool
+}
+
+// Cascading tells whether a deletion is part of the deletion of what owns the document.
+func (c *Change) Cascading() bool { return c.cascading }
+
+// batch is what all changes of one transaction share.
+type batch struct {
+	events  []document.Event
+	decides bool
+	spaces  bool
+	quiet   bool // no events: the first documents of a new server
+	at      time.Time
+}
+
+// Transact runs f in a transaction; the events of its changes are committed with it, or nothing is.
+func (s *Service) Transact(ctx context.Context, r Request, f func(c *Change) error) error {
+	return s.transact(ctx, r, false, f)
+}
+
+// Quietly is [Service.Transact] without events, for the first documents of a server.
+func (s *Service) Quietly(ctx context.Context, r Request, f func(c *Change) error) error {
+	return s.transact(ctx, r, true, f)
+}
+
+func (s *Service) transact(ctx context.Context, r Request, quiet bool, f func(c *Change) error) error {
+	var b *batch
+	err := s.Store.Tx(ctx, func(tx *sql.Tx) error {
+		b = &batch{quiet: quiet, at: s.Now()}
+		c := &Change{Context: ctx, Service: s, Principal: r.Principal, Query: r.Query, Space: r.Space, Tx: tx, batch: b}
+		if err := f(c); err != nil {
+			return err
+		}
+		if b.decides {
+			if _, err := s.Store.Next(ctx, tx, "security", 1); err != nil {
+				return err
+			}
+		}
+		// Last, so that the counter of events is locked for as short as can be, and always after all others.
+		return s.Store.Append(ctx, tx, b.events...)
+	})
+	if err != nil {
+		return explain(err)
+	}
+	if b.spaces {
+		if err := s.ReadDirectory(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+	}
+	if b.decides {
+		s.decided()
+	}
+	return nil
+}
+
+// explain turns what the store says into what a client should read.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, document.ErrChanged):
+		return problem.Conflict("resource").Because(err)
+	case db.IsUnique(err):
+		return problem.Invalid("The name or slug is already in use. Please choose another.").Because(err)
+	case db.IsFull(err):
+		return problem.New(507, "The server's disk is full: nothing was changed. Please tell your administrator.").Because(err)
+	}
+	return err
+}
+
+// Create adds a document as the client sent it.
+func (s *Service) Create(ctx context.Context, r Request, k *Kind, body octopus.Object) (Document, error) {
+	var row document.Row
+	if err := s.warm(body); err != nil {
+		return Document{}, err
+	}
+	if k.Before != nil {
+		if err := k.Before(ctx, r, &body); err != nil {
+			return Document{}, err
+		}
+	}
+	err := s.Transact(ctx, r, func(c *Change) (err error) {
+		if k.Scope == InSpace && r.Space == "" {
+			_, err := s.scope(r, k)
+			return err
+		}
+		row, err = c.create(k, body, true)
+		return err
+	})
+	if err != nil {
+		return Document{}, err
+	}
+	return s.present(ctx, r, k, row)
+}
+
+// Update replaces a document with what the client sent. What the server alone sets stays.
+func (s *Service) Update(ctx context.Context, r Request, k *Kind, key string, body octopus.Object) (Document, error) {
+	var row document.Row
+	if err := s.warm(body); err != nil {
+		return Document{}, err
+	}
+	if k.Before != nil {
+		if err := k.Before(ctx, r, &body); err != nil {
+			return Document{}, err
+		}
+	}
+	err := s.Transact(ctx, r, func(c *Change) error {
+		old, err := s.find(ctx, c.Tx, r, k, key, "")
+		if err != nil {
+			return err
+		}
+		row, err = c.update(k, old, body, true)
+		return err
+	})
+	if err != nil {
+		return Document{}, err
+	}
+	return s.present(ctx, r, k, row)
+}
+
+// Delete removes a document and what goes with it.
+func (s *Service) Delete(ctx context.Context, r Request, k *Kind, key string) error {
+	return s.Transact(ctx, r, func(c *Change) error {
+		old, err := s.find(ctx, c.Tx, r, k, key, "")
+		if err != nil {
+			return err
+		}
+		return c.delete(k, old, true)
+	})
+}
+
+// Create adds a document as the server's own doing, without asking for permission. The body may name its Id.
+func (c *Change) Create(kind string, body octopus.Object) (octopus.Object, error) {
+	row, err := c.create(c.Service.byName[kind], body, false)
+	if err != nil {
+		return octopus.Object{}, err
+	}
+	return octopus.ParseObject(row.Body)
+}
+
+// Get reads a document of the change's space or of the whole server, within the transaction.
+func (c *Change) Get(kind, id string) (octopus.Object, bool, error) {
+	row, err := c.row(kind, id)
+	if errors.Is(err, document.ErrNone) || (err == nil && row.Space != "" && row.Space != c.Space) {
+		return octopus.Object{}, false, nil
+	}
+	if err != nil {
+		return octopus.Object{}, false, err
+	}
+	o, err := octopus.ParseObject(row.Body)
+	return o, true, err
+}
+
+// row prefers the change's own space: packages of two spaces may have the same id.
+func (c *Change) row(kind, id string) (document.Row, error) {
+	if c.Space != "" {
+		if row, err := c.Service.Store.Get(c.Context, c.Tx, kind, id, c.Space); !errors.Is(err, document.ErrNone) {
+			return row, err
+		}
+	}
+	return c.Service.Store.Get(c.Context, c.Tx, kind, id, "*")
+}
+
+// List reads documents within the transaction.
+func (c *Change) List(q document.Query) ([]document.Row, error) {
+	rows, _, err := c.Service.Store.List(c.Context, c.Tx, q)
+	return rows, err
+}
+
+// Edit changes a document as the server's own doing.
+func (c *Change) Edit(kind, id string, f func(o *octopus.Object) error) error {
+	old, err := c.row(kind, id)
+	if err != nil {
+		return err
+	}
+	o, err := octopus.ParseObject(old.Body)
+	if err != nil {
+		return err
+	}
+	if err := f(&o); err != nil {
+		return err
+	}
+	_, err = c.update(c.Service.byName[kind], old, o, false)
+	return err
+}
+
+// Delete removes a document as the server's own doing.
+func (c *Change) Delete(kind, id string) error {
+	old, err := c.row(kind, id)
+	if errors.Is(err, document.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.delete(c.Service.byName[kind], old, false)
+}
+
+// Secrets opens the secrets of a document, by their path in it.
+func (c *Change) Secrets(kind, id, space string) (map[string]string, error) {
+	sealed, err := c.Service.Store.Sealed(c.Context, c.Tx, kind, id, space)
+	if err != nil {
+		return nil, err
+	}
+	open := map[string]string{}
+	for path, text := range sealed {
+		plain, err := c.Service.sealer.Open(text, kind+"/"+id+path)
+		if err != nil {
+			return nil, err
+		}
+		open[path] = string(plain)
+	}
+	return open, nil
+}
+
+// Setting reads a setting of the whole server, and sets it where it was never set.
+func (c *Change) Setting(name, otherwise string) (string, error) {
+	return c.Service.Store.SetOnce(c.Context, c.Tx, name, otherwise)
+}
+
+// In is the same transaction in another space, "" for the whole server.
+func (c *Change) In(space string) *Change {
+	n := *c
+	n.Space = space
+	return &n
+}
+
+// Copy makes a document from another of the kind in the same space, its secrets sealed anew for their new place. A new
+// id of "" is numbered. It asks for no permission.
+func (c *Change) Copy(kind, id, newID string, edit func(o *octopus.Object)) (octopus.Object, error) {
+	k := c.Service.byName[kind]
+	secret, err := c.Secrets(kind, id, c.Space)
+	if err != nil {
+		return octopus.Object{}, err
+	}
+	o, ok, err := c.Get(kind, id)
+	if err != nil || !ok {
+		return o, errors.Join(err, problem.NotFound(k.Type, id))
+	}
+	o.Set("Id", newID)
+	edit(&o)
+	made, err := c.Create(kind, o)
+	if err != nil || len(secret) == 0 {
+		return made, err
+	}
+	row, err := c.Service.Store.Get(c.Context, c.Tx, kind, made.Text("Id"), c.Space)
+	if err != nil {
+		return made, err
+	}
+	row.Distinct = !k.Shared && k.Title != "-" && row.Name != ""
+	row.Sealed = map[string]string{}
+	for path, plain := range secret {
+		if row.Sealed[path], err = c.Service.sealer.Seal([]byte(plain), kind+"/"+row.ID+path); err != nil {
+			return made, err
+		}
+	}
+	row.Body = c.Service.shown(row.Body, row.Sealed)
+	return made, c.Service.Store.Update(c.Context, c.Tx, row)
+}
+
+func (c *Change) create(k *Kind, sent octopus.Object, asked bool) (document.Row, error) {
+	n := *c
+	n.Kind, n.Creating, n.Old = k, true, octopus.Object{}
+	row := document.Row{Kind: k.Name, Space: c.Space, Revision: 1}
+	if k.Scope == InSystem || k.Scope == InBoth && !sent.Has("SpaceId") && (!asked || c.Space == "") {
+		row.Space = ""
+	} else if k.Scope == InBoth && sent.Text("SpaceId") != "" {
+		row.Space = sent.Text("SpaceId")
+	}
+	n.Space = row.Space
+	// Who may not create any is told nothing else; on what exactly it is, is asked again when that is known.
+	if asked && !c.Principal.Set.Holds(k.Permission.Create, row.Space) {
+		return row, problem.Denied(string(k.Permission.Create))
+	}
+	var err error
+	if n.New, err = k.accept(sent, asked); err != nil {
+		return row, err
+	}
+	if asked && row.Space != "" && k.Scope == InBoth && !c.Service.Directory().Has(row.Space) {
+		return row, problem.Invalid("The space '" + row.Space + "' does not exist.")
+	}
+	if row.Sequence, err = c.Service.Store.Next(c.Context, c.Tx, k.Name, 1); err != nil {
+		return row, err
+	}
+	n.ID = sent.Text("Id")
+	switch {
+	case !asked && n.ID != "":
+	case k.Number != nil:
+		if n.ID, err = k.Number(&n); err != nil {
+			return row, err
+		}
+	default:
+		n.ID = k.Name + "-" + strconv.FormatInt(row.Sequence, 10)
+	}
+	n.New.Set("Id", n.ID)
+	if err := n.ready(); err != nil {
+		return row, err
+	}
+	row, err = n.rowOf(row, nil)
+	if err != nil {
+		return row, err
+	}
+	if asked {
+		if err := n.authorise(k.Permission.Create, row); err != nil {
+			return row, err
+		}
+	}
+	if err := c.Service.Store.Insert(c.Context, c.Tx, row); err != nil {
+		return row, n.taken(err)
+	}
+	n.note("Created", row)
+	if k.Settle != nil {
+		if err := k.Settle(&n); err != nil {
+			return row, err
+		}
+	}
+	return c.again(row, k)
+}
+
+// again reads the row where a hook may have changed it.
+func (c *Change) again(row document.Row, k *Kind) (document.Row, error) {
+	if k.Settle == nil {
+		return row, nil
+	}
+	return c.Service.Store.Get(c.Context, c.Tx, row.Kind, row.ID, row.Space)
+}
+
+func (c *Change) update(k *Kind, old document.Row, sent octopus.Object, asked bool) (document.Row, error) {
+	n := *c
+	n.Kind, n.ID, n.Creating, n.Space = k, old.ID, false, old.Space
+	var err error
+	if n.Old, err = octopus.ParseObject(old.Body); err != nil {
+		return old, err
+	}
+	if asked {
+		if err := n.authorise(k.Permission.Edit, old); err != nil {
+			return old, err
+		}
+		if k.Versioned && sent.Int("Version") != n.Old.Int("Version") {
+			return old, problem.Conflict(k.Noun())
+		}
+	}
+	if n.New, err = k.accept(sent, asked); err != nil {
+		return old, err
+	}
+	if asked {
+		for _, name := range k.Ours {
+			if value, ok := n.Old.Get(name); ok {
+				n.New.Set(name, value)
+			}
+		}
+		// What clients leave out of a structure's place they did not mean to empty: the Go client sends null.
+		for _, m := range k.shape.members {
+			if value, ok := n.Old.Get(m.name); ok && m.shape.is == 'o' && !sent.Has(m.name) {
+				n.New.Set(m.name, value)
+			}
+		}
+		if k.Slugged && n.New.Text("Slug") == "" {
+			n.New.Set("Slug", n.Old.Text("Slug"))
+		}
+	}
+	n.New.Set("Id", old.ID)
+	if k.Versioned {
+		n.New.Set("Version", n.Old.Int("Version")+1)
+	}
+	if err := n.ready(); err != nil {
+		return old, err
+	}
+	sealed, err := c.Service.Store.Sealed(c.Context, c.Tx, k.Name, old.ID, old.Space)
+	if err != nil {
+		return old, err
+	}
+	row, err := n.rowOf(old, sealed)
+	if err != nil {
+		return old, err
+	}
+	if asked {
+		if err := n.authorise(k.Permission.Edit, row); err != nil {
+			return old, err
+		}
+	}
+	if err := c.Service.Store.Update(c.Context, c.Tx, row); err != nil {
+		return old, n.taken(err)
+	}
+	n.note("Modified", row)
+	if k.Settle != nil {
+		if err := k.Settle(&n); err != nil {
+			return old, err
+		}
+	}
+	return c.again(row, k)
+}
+
+func (c *Change) delete(k *Kind, old document.Row, asked bool) error {
+	n := *c
+	n.Kind, n.ID, n.New, n.Space = k, old.ID, octopus.Object{}, old.Space
+	var err error
+	if !asked {
+		// What goes along may be named by two owners: it is deleted once.
+		if _, err = c.Service.Store.Get(c.Context, c.Tx, k.Name, old.ID, old.Space); errors.Is(err, document.ErrNone) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	if n.Old, err = octopus.ParseObject(old.Body); err != nil {
+		return err
+	}
+	if asked {
+		if err := n.authorise(k.Permission.Delete, old); err != nil {
+			return err
+		}
+		if err := n.refuseWhileUsed(old); err != nil {
+			return err
+		}
+	}
+	if err := n.dropReferences(old); err != nil {
+		return err
+	}
+	if k.Remove != nil {
+		if err := k.Remove(&n); err != nil {
+			return err
+		}
+	}
+	owned, err := c.Service.Store.Owned(c.Context, c.Tx, old.ID)
+	if err != nil {
+		return err
+	}
+	n.cascading = true
+	for _, o := range owned {
+		if err := n.delete(c.Service.byName[o.Kind], o, false); err != nil {
+			return err
+		}
+	}
+	if err := c.Service.Store.Delete(c.Context, c.Tx, k.Name, old.ID, old.Space); err != nil {
+		return err
+	}
+	n.note("Deleted", old)
+	return nil
+}
+
+func (c *Change) authorise(name permission.Name, row document.Row) error {
+	if err := c.Service.MayChange(c.Principal); err != nil {
+		return err
+	}
+	t := c.Kind.target(row)
+	if t.Project != "" && t.Space == "" {
+		t.Project = ""
+	}
+	if !c.Principal.Set.Changes(name, t) {
+		return problem.Denied(string(name))
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+// Package document keeps the Space server's documents, events, counters and settings as rows, on SQLite or PostgreSQL.
+//
+// A document is its JSON text, exactly as it is answered but for its links, beside the few columns that are looked up.
+// Secrets are never in the text: they lie sealed in a column of their own that no list reads.
+package document
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"odcm/kit/db"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// ErrNone says that there is no such document.
+var ErrNone = errors.New("no such document")
+
+// ErrChanged says that the document was changed since it was read.
+var ErrChanged = errors.New("the document was changed meanwhile")
+
+// Row is a document.
+type Row struct {
+	Kind, ID, Space, Owner, Project string
+
+	Name     string // lower case
+	Slug     string
+	Distinct bool // Name must be unique among the owner's
+	Position int64
+	Sequence int64
+	Revision int64
+	Body     []byte            // a JSON object without links and secrets
+	Sealed   map[string]string // only read by Sealed
+}
+
+// Store reads and writes rows. Reads take the handle or transaction to use; writes take a transaction.
+type Store struct {
+	DB *db.DB
+
+	commits committer
+	hot     map[string]*sql.Stmt // on SQLite, whose driver keeps no statements by itself as PostgreSQL's does
+}
+
+// The statements of every change. Preparing them anew is a third of what a small change costs.
+const (
+	insertDocument = "INSERT INTO spaceserver_document (" + columns + ", distinct_name, sealed) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,1,$10,$11,$12)"
+	updateDocument = `UPDATE spaceserver_document SET owner=$1, project=$2, name=$3, slug=$4, distinct_name=$5,
+		position=$6, body=$7, sealed=$8, revision=revision+1 WHERE kind=$9 AND id=$10 AND space=$11 AND revision=$12`
+	nextNumber = `INSERT INTO spaceserver_counter (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = spaceserver_counter.value + $2 RETURNING value`
+	insertEvent = `INSERT INTO spaceserver_event (auto_id, space, category, document_type, user_id, occurred, related, body)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8)`
+	savepoint, rollback, release = "SAVEPOINT change", "ROLLBACK TO change", "RELEASE change"
+
+	slugTaken = "SELECT count(*) FROM spaceserver_document WHERE kind=$1 AND space=$2 AND owner=$3 AND slug=$4 AND slug<>'' AND id<>$5"
+)
+
+// Open makes the tables where they are missing.
+func Open(ctx context.Context, d *db.DB) (*Store, error) {
+	steps, err := fs.Sub(schema, "schema")
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Migrate(ctx, "spaceserver", steps); err != nil {
+		return nil, err
+	}
+	s := &Store{DB: d, hot: map[string]*sql.Stmt{}}
+	if d.Postgres() {
+		return s, nil
+	}
+	for _, query := range []string{insertDocument, updateDocument, nextNumber, insertEvent, slugTaken, savepoint, rollback, release} {
+		if s.hot[query], err = d.Write().PrepareContext(ctx, query); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Store) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) (sql.Result, error) {
+	if stmt := s.hot[query]; stmt != nil {
+		return tx.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	}
+	return tx.ExecContext(ctx, query, args...)
+}
+
+func (s *Store) queryRow(ctx context.Context, tx *sql.Tx, query string, args ...any) *sql.Row {
+	if stmt := s.hot[query]; stmt != nil {
+		return tx.StmtContext(ctx, stmt).QueryRowContext(ctx, args...)
+	}
+	return tx.QueryRowContext(ctx, query, args...)
+}
+
+const columns = "kind, id, space, owner, project, name, slug, position, sequence, revision, body"
+
+func scan(r db.Row) (Row, error) {
+	var v Row
+	err := r.Scan(&v.Kind, &v.ID, &v.Space, &v.Owner, &v.Project, &v.Name, &v.Slug, &v.Position, &v.Sequence, &v.Revision, &v.Body)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNone
+	}
+	return v, err
+}
+
+// Get reads one document by its id. Space "*" takes it from whichever space holds it.
+func (s *Store) Get(ctx context.Context, q db.Querier, kind, id, space string) (Row, error) {
+	if space == "*" {
+		return scan(q.QueryRowContext(ctx, "SELECT "+columns+" FROM spaceserver_document WHERE kind = $1 AND id = $2", kind, id))
+	}
+	return scan(q.QueryRowContext(ctx,
+		"SELECT "+columns+" FROM spaceserver_document WHERE kind = $1 AND id = $2 AND space = $3", kind, id, space))
+}
+
+// Find reads one document by its slug or, where no slug fits, its name.
+func (s *Store) Find(ctx context.Context, q db.Querier, kind, key string, spaces []string, owner string) (Row, error) {
+	w := where{}
+	w.add("kind = ?", kind)
+	w.in("space", spaces)
+	if owner != "" {
+		w.add("owner = ?", owner)
+	}
+	w.add("(slug = ? OR name = ?)", strings.ToLower(key), strings.ToLower(key))
+	text := "SELECT " + columns + " FROM spaceserver_document" + w.text() +
+		" ORDER BY CASE WHEN slug = " + w.arg(strings.ToLower(key)) + " THEN 0 ELSE 1 END, sequence LIMIT 1"
+	return scan(q.QueryRowContext(ctx, text, w.args...))
+}
+
+// Sealed reads a document's sealed secrets by their paths.
+func (s *Store) Sealed(ctx context.Context, q db.Querier, kind, id, space string) (map[string]string, error) {
+	var text string
+	err := q.QueryRowContext(ctx, "SELECT sealed FROM spaceserver_document WHERE kind = $1 AND id = $2 AND space = $3",
+		kind, id, space).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && text == "") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var sealed map[string]string
+	return sealed, json.Unmarshal([]byte(text), &sealed)
+}
+
+// AnySealed tells whether any document holds a secret.
+func (s *Store) AnySealed(ctx context.Context) (bool, error) {
+	var n int
+	err := s.DB.Read().QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM spaceserver_document WHERE sealed <> '' LIMIT 1) AS t").Scan(&n)
+	return n > 0, err
+}
+
+// Insert adds a document. A name or slug that is taken gives an error for which [db.IsUnique] holds.
+func (s *Store) Insert(ctx context.Context, tx *sql.Tx, r Row) error {
+	_, err := s.exec(ctx, tx, insertDocument,
+		r.Kind, r.ID, r.Space, r.Owner, r.Project, r.Name, r.Slug, r.Position, r.Sequence, string(r.Body), r.distinct(), sealedText(r.Sealed))
+	return err
+}
+
+// Update replaces a document that still has the revision, or returns [ErrChanged].
+func (s *Store) Update(ctx context.Context, tx *sql.Tx, r Row) error {
+	result, err := s.exec(ctx, tx, updateDocument,
+		r.Owner, r.Project, r.Name, r.Slug, r.distinct(), r.Position, string(r.Body), sealedText(r.Sealed), r.Kind, r.ID, r.Space, r.Revision)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, ErrChanged)
+	}
+	return nil
+}
+
+// Delete removes a document.
+func (s *Store) Delete(ctx context.Context, tx *sql.Tx, kind, id, space string) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM spaceserver_document WHERE kind=$1 AND id=$2 AND space=$3", kind, id, space)
+	return err
+}
+
+// DeleteSpace removes every document of a space. Its events stay: audit outlives what it tells of.
+func (s *Store) DeleteSpace(ctx context.Context, tx *sql.Tx, space string) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM spaceserver_document WHERE space=$1", space)
+	return err
+}
+
+// SlugTaken tells whether a sibling has the slug.
+func (s *Store) SlugTaken(ctx context.Context, tx *sql.Tx, r Row, slug string) (bool, error) {
+	var n int
+	err := s.queryRow(ctx, tx, slugTaken,
+		r.Kind, r.Space, r.Owner, slug, r.ID).Scan(&n)
+	return n > 0, err
+}
+
+// Next takes the next number of a counter. Whoever takes one later commits later, or not at all.
+func (s *Store) Next(ctx context.Context, tx *sql.Tx, counter string, by int64) (last int64, err error) {
+	err = s.queryRow(ctx, tx, nextNumber, counter, by).Scan(&last)
+	return last, err
+}
+
+// Counter reads a counter, 0 where it never counted.
+func (s *Store) Counter(ctx context.Context, q db.Querier, counter string) (n int64, err error) {
+	err = q.QueryRowContext(ctx, "SELECT value FROM spaceserver_counter WHERE name = $1", counter).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// Setting reads a setting of the whole server, "" where it was never set.
+func (s *Store) Setting(ctx context.Context, q db.Querier, name string) (value string, err error) {
+	err = q.QueryRowContext(ctx, "SELECT value FROM spaceserver_setting WHERE name = $1", name).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return value, err
+}
+
+// Set changes a setting of the whole server.
+func (s *Store) Set(ctx context.Context, tx *sql.Tx, name, value string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO spaceserver_setting (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+	return err
+}
+
+// SetOnce sets a setting that was never set, and returns what it is: of replicas that start together, one decides.
+func (s *Store) SetOnce(ctx context.Context, tx *sql.Tx, name, value string) (string, error) {
+	_, err := tx.ExecContext(ctx, "INSERT INTO spaceserver_setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, value)
+	if err != nil {
+		return "", err
+	}
+	return s.Setting(ctx, tx, name)
+}
+
+func (r Row) distinct() any {
+	if !r.Distinct {
+		return nil
+	}
+	return r.Name
+}
+
+func sealedText(sealed map[string]string) string {
+	if len(sealed) == 0 {
+		return ""
+	}
+	b, _ := json.Marshal(sealed) // a map of strings always marshals
+	return string(b)
+}
+
+// where collects conditions; ? stands for the next parameter.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+func (w *where) add(condition string, args ...any) {
+	for _, a := range args {
+		condition = strings.Replace(condition, "?", w.arg(a), 1)
+	}
+	w.conditions = append(w.conditions, condition)
+}
+
+func (w *where) arg(a any) string {
+	w.args = append(w.args, a)
+	return "$" + strconv.Itoa(len(w.args))
+}
+
+// in keeps the rows whose column is one of the values; nil keeps all, an empty list none.
+func (w *where) in(column string, values []string) {
+	switch {
+	case values == nil:
+	case len(values) == 0:
+		w.conditions = append(w.conditions, "1 = 0")
+	case len(values) == 1:
+		w.add(column+" = ?", values[0])
+	default:
+		from := len(w.args) + 1
+		w.args = append(w.args, db.Args(values)...)
+		w.conditions = append(w.conditions, column+" IN "+db.In(from, len(values)))
+	}
+}
+
+func (w *where) text() string {
+	if len(w.conditions) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.conditions, " AND ")
+}

@@ -1,0 +1,184 @@
+package rest
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"odcm/spaceserver/internal/collection"
+	"odcm/spaceserver/internal/identity"
+	"odcm/spaceserver/internal/permission"
+	"odcm/spaceserver/internal/problem"
+)
+
+// Names of cookies and headers are those of ApiConstants.cs in OctopusClients.
+const (
+	sessionCookie = "OctopusIdentificationToken_"
+	csrfCookie    = "Octopus-Csrf-Token_"
+	csrfHeader    = "X-Octopus-Csrf-Token"
+)
+
+// principal says who asks: by API key, by access token, by session cookie.
+func (h *Handler) principal(w http.ResponseWriter, r *http.Request) (permission.Principal, error) {
+	if key := apiKey(r); key != "" {
+		user, err := h.Identity.ByKey(r.Context(), key)
+		if errors.Is(err, identity.ErrUnknown) {
+			return permission.Principal{}, problem.New(http.StatusUnauthorized, "The API key you provided was not valid. Please double-check your API key and try again.")
+		}
+		return principalOf(user, "api-key", r), err
+	}
+	cookie, err := r.Cookie(sessionCookie + h.InstallationID)
+	if err != nil {
+		return permission.Principal{}, problem.Unauthenticated()
+	}
+	user, session, err := h.Identity.BySession(r.Context(), cookie.Value)
+	if errors.Is(err, identity.ErrUnknown) {
+		return permission.Principal{}, problem.Unauthenticated()
+	}
+	if err != nil {
+		return permission.Principal{}, err
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+	default:
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get(csrfHeader)), []byte(session.CSRF)) != 1 {
+			return permission.Principal{}, problem.New(http.StatusForbidden,
+				"A request that changes something with a session cookie must repeat the cookie %s<installation> in the header %s.", csrfCookie, csrfHeader)
+		}
+	}
+	return principalOf(user, "session", r), nil
+}
+
+// apiKey finds a key where Octopus takes one: two headers (net/http ignores their case), the query, a bearer token.
+func apiKey(r *http.Request) string {
+	for _, name := range []string{"X-Octopus-ApiKey", "X-NuGet-ApiKey"} {
+		if key := r.Header.Get(name); key != "" {
+			return key
+		}
+	}
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		return strings.TrimSpace(token)
+	}
+	for name, values := range r.URL.Query() {
+		if strings.EqualFold(name, "ApiKey") && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
+}
+
+func principalOf(u *identity.User, via string, r *http.Request) permission.Principal {
+	if u == nil {
+		return permission.Principal{}
+	}
+	address, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return permission.Principal{ID: u.ID, Username: u.Username, Service: u.Service, Via: via, Address: address, Agent: r.UserAgent(), Set: u.Set}
+}
+
+// session are the routes that set cookies.
+func (h *Handler) session() []collection.Action {
+	return []collection.Action{
+		{Method: http.MethodPost, Path: "users/login", Scope: collection.InSystem, Anonymous: true, Handle: h.login},
+		{Method: http.MethodPost, Path: "users/logout", Scope: collection.InSystem, Anonymous: true, Handle: h.logout},
+	}
+}
+
+func (h *Handler) login(c *collection.Call) (any, error) {
+	var command struct {
+		Username, Password string
+		RememberMe         bool
+		State              struct{ UsingSecureConnection bool }
+	}
+	if err := c.Decode(&command); err != nil {
+		return nil, err
+	}
+	user, session, err := h.start(c.Context, command.Username, command.Password, command.RememberMe)
+	if err != nil {
+		return nil, err
+	}
+	c.Principal = permission.Principal{ID: user.ID, Username: user.Username, Set: permission.System().Set} // everyone may read oneself
+	me, err := h.Service.Get(c.Context, c.Request, h.Service.Kind("Users"), user.ID)
+	if err != nil {
+		return nil, err
+	}
+	return collection.Answer{Status: http.StatusOK, Header: h.cookies(session, command.State.UsingSecureConnection), Value: me}, nil
+}
+
+// start makes a session for whoever knows the password.
+func (h *Handler) start(ctx context.Context, username, password string, keep bool) (*identity.User, identity.Session, error) {
+	if len(password) > 1024 {
+		return nil, identity.Session{}, problem.Invalid("The password is too long.")
+	}
+	user, err := h.Identity.ByPassword(ctx, username, password)
+	if errors.Is(err, identity.ErrUnknown) || err == nil && user.Service {
+		return nil, identity.Session{}, problem.Invalid("Invalid username or password.")
+	}
+	if err != nil {
+		return nil, identity.Session{}, err
+	}
+	session, err := h.Identity.Start(ctx, user.ID, keep)
+	return user, session, err
+}
+
+func (h *Handler) cookies(session identity.Session, secure bool) http.Header {
+	header := http.Header{}
+	for _, cookie := range []*http.Cookie{
+		{Name: sessionCookie + h.InstallationID, Value: session.Token, HttpOnly: true},
+		{Name: csrfCookie + h.InstallationID, Value: session.CSRF}, // read by scripts and clients: no HttpOnly
+	} {
+		cookie.Path, cookie.SameSite, cookie.Secure = "/", http.SameSiteLaxMode, secure
+		if session.Keep {
+			cookie.Expires = session.Expires
+		}
+		header.Add("Set-Cookie", cookie.String())
+	}
+	return header
+}
+
+// Principal says who asks for a page.
+func (h *Handler) Principal(w http.ResponseWriter, r *http.Request) (permission.Principal, error) {
+	return h.principal(w, r)
+}
+
+// SignIn sets the cookies of a new session.
+func (h *Handler) SignIn(w http.ResponseWriter, r *http.Request, username, password string, keep bool) error {
+	_, session, err := h.start(r.Context(), username, password, keep)
+	if err != nil {
+		return err
+	}
+	for _, cookie := range h.cookies(session, r.TLS != nil)["Set-Cookie"] {
+		w.Header().Add("Set-Cookie", cookie)
+	}
+	return nil
+}
+
+// SignOut ends the session of the request.
+func (h *Handler) SignOut(w http.ResponseWriter, r *http.Request) error {
+	header, err := h.end(r.Context(), r)
+	for _, cookie := range header["Set-Cookie"] {
+		w.Header().Add("Set-Cookie", cookie)
+	}
+	return err
+}
+
+func (h *Handler) logout(c *collection.Call) (any, error) {
+	header, err := h.end(c.Context, &http.Request{Header: c.Header})
+	return collection.Answer{Status: http.StatusOK, Header: header}, err
+}
+
+// end ends the session of a request and returns what removes its cookies.
+func (h *Handler) end(ctx context.Context, r *http.Request) (http.Header, error) {
+	header := http.Header{}
+	if cookie, err := r.Cookie(sessionCookie + h.InstallationID); err == nil {
+		if err := h.Identity.End(ctx, cookie.Value); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{sessionCookie, csrfCookie} {
+		header.Add("Set-Cookie", (&http.Cookie{Name: name + h.InstallationID, Path: "/", MaxAge: -1}).String())
+	}
+	return header, nil
+}
