@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const apiKey = "API-BENCHBENCHBENCHBENCHBENCH"
+
+// process is a running control or Space server.
+type process struct {
+	cmd *exec.Cmd
+	url string
+	// toFirst is the time from the start of the process to the first answer 200.
+	toFirst time.Duration
+}
+
+// start runs the binary and waits for its first 200, asking as soon as it says its URL.
+func start(dir, binary string, args ...string) (*process, error) {
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), "ADMIN_USERNAME=admin", "ADMIN_PASSWORD=bench-Password-1", "ADMIN_API_KEY="+apiKey)
+	log, err := os.OpenFile(filepath.Join(dir, "stderr.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd.Stderr = log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &process{cmd: cmd}
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		p.stop()
+		return nil, fmt.Errorf("%s said nothing: %w (see %s)", binary, err, log.Name())
+	}
+	var ready struct {
+		URL string `json:"url"`
+	}
+	if err := json.Unmarshal(line, &ready); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("%s said %q: %w", binary, line, err)
+	}
+	p.url = ready.URL
+	res, err := http.Get(p.url + "/api")
+	if err != nil || res.StatusCode != http.StatusOK {
+		p.stop()
+		return nil, fmt.Errorf("first request to %s: %v", binary, err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	res.Body.Close()
+	p.toFirst = time.Since(began)
+	return p, nil
+}
+
+func (p *process) stop() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// memory is the resident set in MiB.
+func (p *process) memory() (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kib / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("no VmRSS for process %d", p.cmd.Process.Pid)
+}
