@@ -70,8 +70,6 @@ const clock = `(extract(epoch from clock_timestamp()) * 1000)::bigint`
 
 // beat says that this replica is alive. It uses the queue's pool, so that rooms which use up theirs do not kill it.
 func (e *Engine) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, e.o.HeartbeatEvery)
-	defer cancel()
 	_, err := e.queue.Pool.Exec(ctx, `INSERT INTO task_replica (executor, replica, seen) VALUES ($1, $2, `+clock+`)
 ON CONFLICT (executor) DO UPDATE SET seen = excluded.seen`, e.executor, e.o.Replica)
 	return err
@@ -108,7 +106,10 @@ func (e *Engine) heartbeat(ctx context.Context) {
 			fenced = true
 		}
 		began := time.Now()
-		if err := e.beat(ctx); err == nil {
+		bounded, cancel := context.WithTimeout(ctx, e.o.HeartbeatEvery) // the first one, at the start, may take its time
+		err := e.beat(bounded)
+		cancel()
+		if err == nil {
 			last, fenced = began, false
 		} else if ctx.Err() == nil {
 			e.log.Warn("a heartbeat could not be written", "error", err)

@@ -235,14 +235,10 @@ func (s *Service) waitRunning(ctx context.Context, r *task.Run, id odcm.Instance
 		} else if time.Since(failing) > failsAtMax {
 			return "", odcm.E(odcm.Unavailable, "space.launch-failed", "The server does not start: %s", seen.Doing)
 		}
-		why := ""
-		if seen.Doing != "" {
-			why = ": " + seen.Doing
-		}
-		if line := string(seen.Phase) + why; seen.Phase != "" && line != said {
+		if line := seen.line(); line != "" && line != said {
 			said, percent = line, min(percent+10, 75)
-			r.Logf("The instance %s", line)
-			r.Progress(percent, "waiting until it runs"+why)
+			r.Logf("%s", line)
+			r.Progress(percent, line)
 		}
 		select {
 		case <-ctx.Done():

@@ -70,6 +70,21 @@ type Observed struct {
 	Since  time.Time
 }
 
+// line says for the log of a task how it stands.
+func (o Observed) line() string {
+	line := map[Phase]string{
+		PhasePending: "The machine's agent is asked to start it",
+		PhaseStarts:  "The server starts",
+		PhaseRuns:    "The server runs",
+		PhaseFails:   "The server does not start yet",
+		PhaseStops:   "The server stops",
+	}[o.Phase]
+	if line != "" && o.Doing != "" {
+		line += ": " + o.Doing
+	}
+	return line
+}
+
 // place chooses the machine for a new instance: the wanted one, or the online one with the most room.
 func place(servers []Server, wanted odcm.ServerID) (Server, error) {
 	if wanted != "" {

@@ -151,12 +151,15 @@ func (b *Tab) Look(v View) {
 	b.limited(chromedp.EmulateViewport(v.Width, v.Height))
 }
 
+// settle is how long a page is left alone before its picture is taken: what has just changed shines for a while.
+const settle = 1500 * time.Millisecond
+
 // Shoot writes a picture of the whole page to DIR/NAME.VIEW.png for each of the views, and returns to the first one.
 func (b *Tab) Shoot(dir, name string, views ...View) {
 	b.t.Helper()
 	for _, v := range views {
 		b.Look(v)
-		b.limited(chromedp.Sleep(150 * time.Millisecond)) // transitions end
+		b.limited(chromedp.Sleep(settle))
 		picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 		if err != nil {
 			b.fail(err)
