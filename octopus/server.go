@@ -100,9 +100,6 @@ type Task struct{ Object }
 // State is where the task stands.
 func (t Task) State() TaskState { return TaskState(t.Text("State")) }
 
-// Description says what the task does.
-func (t Task) Description() string { return t.Text("Description") }
-
 // ErrorMessage says why it failed.
 func (t Task) ErrorMessage() string { return t.Text("ErrorMessage") }
 

@@ -171,7 +171,7 @@ func TestSecretsNeverComeBack(t *testing.T) {
 	w.create("/api/Spaces-1/projects?clone=Projects-1", fields{"Name": "Copy", "ProjectGroupId": "ProjectGroups-1", "LifecycleId": "Lifecycles-1"})
 
 	// Reading and writing back keeps them; null and an empty text do what they say.
-	set = w.want(http.StatusOK, http.MethodPut, "/api/Spaces-1/variables/variableset-Projects-1", set)
+	w.want(http.StatusOK, http.MethodPut, "/api/Spaces-1/variables/variableset-Projects-1", set)
 	account = w.want(http.StatusOK, http.MethodPut, "/api/Spaces-1/accounts/"+account.Text("Id"), account)
 	if !account.Object("Password").Bool("HasValue") {
 		t.Error("writing back what was read lost the password")

@@ -22,6 +22,9 @@ import (
 	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/kinds"
+	"odcm/spaceserver/internal/kinds/host"
+	"odcm/spaceserver/internal/kinds/people"
+	"odcm/spaceserver/internal/kinds/server"
 	"odcm/spaceserver/internal/page"
 	"odcm/spaceserver/internal/rest"
 )
@@ -116,7 +119,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	// First, so that a port that is taken leaves nothing behind.
-	listener, err := net.Listen("tcp", o.Listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.Listen)
 	if err != nil {
 		return fmt.Errorf("%w: choose another address with --listen", err)
 	}
@@ -158,16 +161,16 @@ func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Hand
 	s.sealer = &lateSealer{open: func() (*seal.Sealer, error) {
 		return seal.Open(context.Background(), s.database, seal.Options{KeyFile: filepath.Join(o.Data, "spaceserver.key"), KeyBase64: o.KeyBase64})
 	}}
-	server := &kinds.Server{Identity: s.identity, Version: o.Version, URL: s.URL, Node: o.Name, Data: o.Data, MaxPackage: o.MaxPackage}
-	service, err := collection.New(collection.Options{Store: store, Kinds: kinds.Table(server), Sealer: s.sealer, Decided: s.identity.Forget})
+	here := &host.Host{Identity: s.identity, Version: o.Version, URL: s.URL, Node: o.Name, Data: o.Data, MaxPackage: o.MaxPackage}
+	service, err := collection.New(collection.Options{Store: store, Kinds: kinds.Table(here), Sealer: s.sealer, Decided: s.identity.Forget})
 	if err != nil {
 		return nil, err
 	}
 	s.service = service
-	if err := s.first(ctx, server, service); err != nil {
+	if err := s.first(ctx, here, service); err != nil {
 		return nil, err
 	}
-	server.InstallationID = s.ready.InstallationID
+	here.InstallationID = s.ready.InstallationID
 	s.ready.Version = o.Version
 	// A wrong key must be told at the start, not at the first secret; a new server makes its key when it needs one.
 	if any, err := store.AnySealed(ctx); err != nil {
@@ -177,21 +180,21 @@ func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Hand
 			return nil, err
 		}
 	}
-	return rest.New(rest.Options{Service: service, Identity: s.identity, Actions: server.Actions(), InstallationID: s.ready.InstallationID,
+	return rest.New(rest.Options{Service: service, Identity: s.identity, Actions: kinds.Actions(here), InstallationID: s.ready.InstallationID,
 		MaxBody: o.MaxBody, MaxPackage: o.MaxPackage, Logger: o.Logger, Page: func(door *rest.Handler) http.Handler {
 			return page.New(page.Options{Service: service, Door: door, Name: o.Name, Version: o.Version, Installation: s.ready.InstallationID, Logger: o.Logger,
-				Draining: func(ctx context.Context) (bool, error) { return server.Draining(ctx, service) }})
+				Draining: func(ctx context.Context) (bool, error) { return here.Draining(ctx, service) }})
 		}})
 }
 
 // first makes the first documents where there are none, and lets the administrator in.
-func (s *Server) first(ctx context.Context, server *kinds.Server, service *collection.Service) error {
+func (s *Server) first(ctx context.Context, here *host.Host, service *collection.Service) error {
 	o := s.options
-	admin, err := server.Seed(ctx, service, o.AdminUsername, o.AdminAPIKey, uuid.NewString())
+	admin, err := people.Seed(ctx, here, service, o.AdminUsername, o.AdminAPIKey, uuid.NewString())
 	if err != nil {
 		return err
 	}
-	s.ready.InstallationID = server.InstallationID
+	s.ready.InstallationID = here.InstallationID
 	if err := service.ReadDirectory(ctx); err != nil {
 		return err
 	}
@@ -259,7 +262,7 @@ func (s *Server) follow(ctx context.Context, seen int64) (int64, error) {
 }
 
 func (s *Server) readMaintenance(ctx context.Context) error {
-	on, err := s.service.Store.Setting(ctx, s.database.Read(), kinds.Maintenance)
+	on, err := s.service.Store.Setting(ctx, s.database.Read(), server.Maintenance)
 	if err == nil {
 		s.service.SetReadOnly(on == "true")
 	}
@@ -292,9 +295,6 @@ func (s *Server) close() error {
 
 // URL is where the server answers, after Start.
 func (s *Server) URL() string { return s.ready.URL }
-
-// InstallationID identifies this server's database for ever: a GUID made with it.
-func (s *Server) InstallationID() string { return s.ready.InstallationID }
 
 // Ready returns what the command prints when the server answers, after Start.
 func (s *Server) Ready() Ready { return s.ready }

@@ -27,7 +27,8 @@ func trim() {
 		// 00400000-00c8d000 r-xp 00001000 fe:00 1234   /path/of/the/executable (proc(5))
 		line := lines.Text()
 		span, rest, _ := strings.Cut(line, " ")
-		if !strings.HasSuffix(line, self) || !(strings.HasPrefix(rest, "r--p") || strings.HasPrefix(rest, "r-xp")) {
+		readOnly := strings.HasPrefix(rest, "r--p") || strings.HasPrefix(rest, "r-xp")
+		if !readOnly || !strings.HasSuffix(line, self) {
 			continue
 		}
 		var start, end uintptr

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp/kb"
+
 	"odcm/test/browser"
 )
 
@@ -101,7 +103,14 @@ func TestFirstLight(t *testing.T) {
 		t.Error("the page was reloaded")
 	}
 
-	// Its history tells of both; the switcher finds it from the keyboard.
+	// The switcher finds it from the keyboard. Its history tells of both.
+	tab.Key("k", true)
+	tab.Until(5*time.Second, `document.querySelector("#palette[open]")`)
+	tab.Type("#palette input", "shipp")
+	tab.Until(5*time.Second, `document.querySelector("#palette").innerText.includes("Shipping") && !document.querySelector("#palette").innerText.includes("Payments")`)
+	look("palette")
+	tab.Key(kb.Enter, false)
+	tab.Until(5*time.Second, `location.pathname === "/spaces/shipping" || location.pathname.startsWith("/spaces/shipping")`)
 	tab.Go(manager.url + "/spaces/shipping")
 	tab.Until(5*time.Second, `/offline/i.test(document.querySelector("main").textContent) && /online/i.test(document.querySelector("main").textContent)`)
 	look("space")

@@ -79,6 +79,7 @@ func (k *keeper) prepare() error {
 
 // command is the process to be: `odcm space-server` of the pinned version, on its port, with its folder.
 func (k *keeper) command(administrator *agentapi.Administrator) (*exec.Cmd, error) {
+	//nolint:noctx // an instance outlives whoever starts it
 	cmd := exec.Command(k.supervisor.Versions.Path(k.manifest.Executable), slices.Concat(k.supervisor.Arguments,
 		[]string{"--listen", net.JoinHostPort(k.supervisor.Host, strconv.Itoa(k.manifest.Port)), "--data", filepath.Join(k.dir, "data")})...)
 	cmd.Dir = k.dir

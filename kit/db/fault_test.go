@@ -38,7 +38,7 @@ func TestExplain(t *testing.T) {
 		got := db.Explain(c.err)
 		var e *odcm.Error
 		switch {
-		case c.code == "" && got != c.err: //nolint:errorlint // the very same is to come back
+		case c.code == "" && got != c.err: // the very same is to come back
 			t.Errorf("%s became %v", name, got)
 		case c.code != "" && (!errors.As(got, &e) || e.Code != c.code || !errors.Is(got, c.err)):
 			t.Errorf("%s: got %v, want %s", name, got, c.code)

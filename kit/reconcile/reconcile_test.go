@@ -28,7 +28,6 @@ func (a aspect) Reconcile(ctx context.Context, key string) error { return a.f(ct
 // journal notes what ran and when, in seconds since the start of the bubble.
 type journal struct {
 	mu    sync.Mutex
-	start time.Time
 	lines []string
 }
 

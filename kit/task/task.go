@@ -20,9 +20,6 @@ const (
 	Canceled  State = "canceled"
 )
 
-// States lists every state in the order of a task's life.
-func States() []State { return []State{Queued, Running, Canceling, Succeeded, Failed, Canceled} }
-
 // Final tells whether a task in this state is finished: it never changes again.
 func (s State) Final() bool { return s == Succeeded || s == Failed || s == Canceled }
 

@@ -31,11 +31,6 @@ const (
 	StateRemoved  State = "removed"
 )
 
-// States lists every observed state.
-func States() []State {
-	return []State{StatePending, StateStarting, StateRunning, StateBackoff, StateFailed, StateStopped, StateRemoved}
-}
-
 // Instance is an Octopus server process that should run on a server, and how it is.
 type Instance struct {
 	ID       odcm.InstanceID

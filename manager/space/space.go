@@ -27,11 +27,6 @@ const (
 	StateFailed    State = "failed" // a task could not undo what it did; Reason says what is left
 )
 
-// States lists every state.
-func States() []State {
-	return []State{StateCreating, StateEnlisting, StateActive, StateDelisting, StateFailed}
-}
-
 // Space is one octopus.Space on one instance, under management.
 type Space struct {
 	ID          odcm.SpaceID

@@ -129,7 +129,7 @@ func repeatable(method string, status int) bool {
 // come back together; otherwise a growing time.
 func (c *Client) retryIn(a answer, attempt int) time.Duration {
 	if wait, ok := retryAfter(a.header, time.Now()); ok {
-		return wait + rand.N(wait/10+50*time.Millisecond) //nolint:gosec // spreads load, keeps no secret
+		return wait + rand.N(wait/10+50*time.Millisecond) // spreads load, keeps no secret
 	}
 	return backoff(attempt)
 }
@@ -153,7 +153,7 @@ func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 // backoff grows from a quarter of a second by powers of two to eight seconds, half of it random.
 func backoff(attempt int) time.Duration {
 	d := min(250*time.Millisecond<<min(attempt-1, 10), 8*time.Second)
-	return d/2 + rand.N(d/2) //nolint:gosec // spreads load, keeps no secret
+	return d/2 + rand.N(d/2) // spreads load, keeps no secret
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

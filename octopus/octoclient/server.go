@@ -2,6 +2,7 @@ package octoclient
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -55,7 +56,7 @@ func (c *Client) Ping(ctx context.Context) (Pong, error) {
 	}
 	_, err = io.CopyN(io.Discard, res.Body, 4<<10) // to the end, or the connection cannot be used again
 	res.Body.Close()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Pong{}, c.unreachable(err)
 	}
 	return Pong{Status: res.StatusCode, Took: time.Since(start)}, nil

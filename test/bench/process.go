@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 )
 
 const apiKey = "API-BENCHBENCHBENCHBENCHBENCH"
+
+var errNotOK = errors.New("it was not answered by 200")
 
 // process is a running control or Space server.
 type process struct {
@@ -59,7 +62,7 @@ func start(dir, binary string, args ...string) (*process, error) {
 	res, err := http.Get(p.url + "/api")
 	if err != nil || res.StatusCode != http.StatusOK {
 		p.stop()
-		return nil, fmt.Errorf("first request to %s: %v", binary, err)
+		return nil, fmt.Errorf("first request to %s: %w", binary, errors.Join(err, errNotOK))
 	}
 	_, _ = io.Copy(io.Discard, res.Body)
 	res.Body.Close()

@@ -108,10 +108,14 @@ func (b *Tab) Click(selector string) {
 	b.limited(chromedp.Click(selector))
 }
 
-// Key presses a key where the focus is.
-func (b *Tab) Key(key string) {
+// Key presses a key where the focus is, with Ctrl if control is set.
+func (b *Tab) Key(key string, control bool) {
 	b.t.Helper()
-	b.limited(chromedp.KeyEvent(key))
+	if control {
+		b.limited(chromedp.KeyEvent(key, chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+	} else {
+		b.limited(chromedp.KeyEvent(key))
+	}
 }
 
 // Until waits until the JavaScript expression is true, without reloading, and returns how long that took.

@@ -27,7 +27,7 @@ func (k *Kind) accept(sent octopus.Object, asked bool) (octopus.Object, error) {
 	var problems []string
 	var fitted octopus.Object
 	fitted.Set("Id", "")
-	for name, value := range k.shape.fitMembers(o, "", &problems).All() {
+	for name, value := range k.shape.FitMembers(o, "", &problems).All() {
 		fitted.Set(name, value)
 	}
 	for _, name := range k.Required {

@@ -381,9 +381,9 @@ func (c *Change) update(k *Kind, old document.Row, sent octopus.Object, asked bo
 			}
 		}
 		// What clients leave out of a structure's place they did not mean to empty: the Go client sends null.
-		for _, m := range k.shape.members {
-			if value, ok := n.Old.Get(m.name); ok && m.shape.is == 'o' && !sent.Has(m.name) {
-				n.New.Set(m.name, value)
+		for _, name := range k.shape.Objects() {
+			if value, ok := n.Old.Get(name); ok && !sent.Has(name) {
+				n.New.Set(name, value)
 			}
 		}
 		if k.Slugged && n.New.Text("Slug") == "" {

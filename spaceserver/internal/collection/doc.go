@@ -4,7 +4,7 @@
 //
 // # How to add a kind
 //
-// Add an entry to a function of package kinds (one file per area) that [Table] joins. The least is
+// Add an entry to a list in the package of its area, below package kinds, whose Table joins them. The least is
 //
 //	{
 //		Name: "Proxies", Type: "Proxy", Route: "proxies",
@@ -17,7 +17,7 @@
 // /api/spaces/{space}/proxies, ids Proxies-1, a link in the root document and in the space's, distinct names, permissions,
 // a sealed Password and events. Then, as needed:
 //
-//   - Template decides spelling and types: see shape.go for what a template can say ("A|B" is one of, "<guid>", [""]).
+//   - Template decides spelling and types: see package shape for what a template can say ("A|B" is one of, "<guid>", [""]).
 //     Members that it does not name are kept as they were sent.
 //   - References says which members hold ids of other kinds. They are checked on write, and the other document cannot be
 //     deleted while it is used. Loose ones are neither: history.

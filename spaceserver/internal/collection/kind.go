@@ -8,6 +8,7 @@ import (
 	"odcm/octopus"
 	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/permission"
+	"odcm/spaceserver/internal/shape"
 )
 
 // Scope says where documents of a kind live.
@@ -111,16 +112,16 @@ type Kind struct {
 	// Actions are further routes.
 	Actions []Action
 
-	shape    *shape
+	shape    *shape.Shape
 	withheld map[string]bool // Ours, by lower-case name
 }
 
 func (k *Kind) compile() error {
 	var err error
-	if k.shape, err = parseShape([]byte(k.Template)); err != nil {
+	if k.shape, err = shape.Parse([]byte(k.Template)); err != nil {
 		return fmt.Errorf("kind %s: template: %w", k.Name, err)
 	}
-	if k.shape.is != 'o' {
+	if !k.shape.IsObject() {
 		return fmt.Errorf("kind %s: template is not an object", k.Name)
 	}
 	if k.Title == "" {
@@ -157,5 +158,5 @@ func (k *Kind) Noun() string {
 // Blank is a new document of the kind, as its template says.
 func (k *Kind) Blank() octopus.Object {
 	var problems []string
-	return k.shape.fitMembers(octopus.Object{}, "", &problems)
+	return k.shape.FitMembers(octopus.Object{}, "", &problems)
 }

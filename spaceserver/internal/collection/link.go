@@ -98,3 +98,8 @@ func appendEscaped(b []byte, s string) []byte {
 	quoted := quote(s)
 	return append(b, quoted[1:len(quoted)-1]...)
 }
+
+func quote(s string) json.RawMessage {
+	b, _ := json.Marshal(s) // text always marshals
+	return b
+}

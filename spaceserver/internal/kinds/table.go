@@ -7,22 +7,24 @@ import (
 	"slices"
 
 	"odcm/spaceserver/internal/collection"
-	"odcm/spaceserver/internal/identity"
+	"odcm/spaceserver/internal/kinds/host"
+	"odcm/spaceserver/internal/kinds/infrastructure"
+	"odcm/spaceserver/internal/kinds/library"
+	"odcm/spaceserver/internal/kinds/people"
+	"odcm/spaceserver/internal/kinds/project"
+	"odcm/spaceserver/internal/kinds/release"
+	"odcm/spaceserver/internal/kinds/server"
+	"odcm/spaceserver/internal/kinds/task"
+	"odcm/spaceserver/internal/kinds/tenant"
 )
 
-// Server is what kinds and the server's own routes need to know of the running server.
-type Server struct {
-	Identity       *identity.Service
-	Version        string
-	InstallationID string
-	URL            func() string
-	Node           string // name of this node
-	Data           string // folder for uploaded content
-	MaxPackage     int64  // bytes of one package at most
+// Table lists every kind, in the order of their links in the root document.
+func Table(h *host.Host) []*collection.Kind {
+	return slices.Concat(server.Spaces(), people.Kinds(h), project.Kinds(), project.Runbooks(), infrastructure.Kinds(), []*collection.Kind{release.RetentionPolicies()}, library.Kinds(), tenant.Kinds(), release.Kinds(), task.Kinds(h), server.Audit(),
+		library.Packages(h), library.Builds(), infrastructure.Certificates(), tenant.Variables(), library.CommunityTemplates(), release.Freezes(), infrastructure.Ephemeral(), release.Defects())
 }
 
-// Table lists every kind.
-func Table(s *Server) []*collection.Kind {
-	return slices.Concat(spaces(s), people(s), projects(), runbooks(), infrastructure(), []*collection.Kind{retentionPolicies()}, library(s), releases(), tasks(s), audit(),
-		packages(s), builds(), certificates(), tenantVariables(), communityTemplates(), freezes(), ephemeral(), defects())
+// Actions are the routes that belong to no kind.
+func Actions(h *host.Host) []collection.Action {
+	return slices.Concat(server.Actions(h), release.Dashboards(), library.TemplateSearch(), project.RunbookTemplates(), refusals())
 }

@@ -171,13 +171,3 @@ func All() []Description {
 	}
 	return all
 }
-
-// Known tells whether there is such a permission.
-func Known(name string) bool {
-	for _, row := range table {
-		if row.name == name {
-			return true
-		}
-	}
-	return false
-}

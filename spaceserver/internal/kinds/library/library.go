@@ -1,0 +1,164 @@
+// Package library is what processes are made of: feeds, the packages of the built-in feed with what builds tell of them, step
+// templates of the space and of the community.
+package library
+
+import (
+	"strconv"
+
+	"odcm/octopus"
+	"odcm/spaceserver/internal/collection"
+	"odcm/spaceserver/internal/document"
+	"odcm/spaceserver/internal/kinds/part"
+	"odcm/spaceserver/internal/problem"
+)
+
+// Kinds are feeds and step templates with their versions.
+func Kinds() []*collection.Kind {
+	return []*collection.Kind{
+		{
+			Name: "Feeds", Type: "Feed", Route: "feeds", Slugged: true,
+			Template:   `{"Name":"","Slug":"","FeedType":"","PackageAcquisitionLocationOptions":["Server","ExecutionTarget"]}`,
+			Required:   []string{"Name", "FeedType"},
+			Permission: collection.Verbs{View: "FeedView", Create: "FeedEdit", Edit: "FeedEdit", Delete: "FeedEdit"},
+			Filters:    map[string]string{"feedType": "FeedType"}, Query: "skip,take,ids,partialName,feedType",
+			Number: func(c *collection.Change) (string, error) { // the first of people's own is Feeds-1001, as on an Octopus server
+				n, err := c.Service.Store.Next(c.Context, c.Tx, "external feeds", 1)
+				return "Feeds-" + strconv.Itoa(int(1000+n)), err
+			},
+			Links: map[string]string{"SearchTemplate": "feeds/{Id}/packages{?packageId,partialMatch,includeMultipleVersions,includeNotes,includePreRelease,versionRange,preReleaseTag,take}",
+				"SearchPackagesTemplate": "feeds/{Id}/packages/search{?term,take,skip}", "SearchPackageVersionsTemplate": "feeds/{Id}/packages/versions{?packageId,take,skip,includePreRelease,versionRange,preReleaseTag,filter,includeReleaseNotes}",
+				"NotesTemplate": "feeds/{Id}/packages/notes{?packageId,version}", "BuiltInFeedStats": "feeds/stats"},
+			Prepare: func(c *collection.Change) error {
+				if c.Creating && c.New.Text("FeedType") == "BuiltIn" {
+					if n, err := c.List(document.Query{Kind: "Feeds", Spaces: []string{c.Space}, Contains: `"FeedType":"BuiltIn"`}); err != nil || len(n) > 0 {
+						return part.OrInvalid(err, "There is a built-in feed already.")
+					}
+				}
+				return nil
+			},
+			Remove: func(c *collection.Change) error {
+				if c.Old.Text("FeedType") == "BuiltIn" {
+					return problem.Invalid("The built-in feed cannot be deleted.")
+				}
+				return nil
+			},
+		},
+		{
+			Name: "ActionTemplates", Type: "ActionTemplate", Route: "actiontemplates",
+			Template:   `{"Name":"","Description":null,"ActionType":"","Version":0,"CommunityActionTemplateId":null,"Packages":[],"GitDependencies":[],"Inputs":[],"Properties":{},"Parameters":` + part.Parameters + `}`,
+			Required:   []string{"Name", "ActionType"},
+			Ours:       []string{"Version"},
+			Permission: collection.Quartet("ActionTemplate"),
+			Links:      map[string]string{"Usage": "actiontemplates/{Id}/usage", "ActionsUpdate": "actiontemplates/{Id}/actionsUpdate", "Versions": "actiontemplates/{Id}/versions", "Logo": "actiontemplates/{Id}/logo"},
+			Prepare: func(c *collection.Change) error {
+				c.New.Set("Version", c.Old.Int("Version")+1)
+				return nil
+			},
+			Settle: keepVersion,
+			Actions: []collection.Action{
+				{Method: "GET", Path: "actiontemplates/{id}/versions", Handle: templateVersions},
+				{Method: "GET", Path: "actiontemplates/{id}/versions/{version}", Handle: templateVersion},
+				{Method: "GET", Path: "actiontemplates/{id}/usage", Handle: templateUsage},
+				{Method: "POST", Path: "actiontemplates/{id}/actionsUpdate", Handle: updateActions},
+				{Method: "GET", Path: "actiontemplates/{id}/logo", Handle: part.Logo},
+				{Method: "GET", Path: "actiontemplates/{id}/versions/{version}/logo", Handle: part.Logo},
+			},
+		},
+		{
+			// Each version of a step template, kept for the steps that were made from it.
+			Name: "ActionTemplateVersions", Type: "ActionTemplate", Title: "-", Owner: "$owner", RootLink: "-", Order: document.OldestFirst,
+			Template: `{"Name":"","ActionType":"","Version":0}`, Permission: collection.Quartet("ActionTemplate"), Silent: true,
+		},
+	}
+}
+
+// keepVersion keeps the template as it is now under its version.
+func keepVersion(c *collection.Change) error {
+	kept := c.New.Clone()
+	kept.Set("Id", c.ID+"-v"+strconv.Itoa(int(c.New.Int("Version"))))
+	kept.Set("$owner", c.ID)
+	_, err := c.Create("ActionTemplateVersions", kept)
+	return err
+}
+
+func templateVersions(c *collection.Call) (any, error) {
+	d, err := c.Find("ActionTemplates", c.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.Service.List(c.Context, c.Request, c.Service.Kind("ActionTemplateVersions"), collection.Listing{Owner: d.ID})
+	if err != nil {
+		return nil, err
+	}
+	all := collection.Page[octopus.Object]{ItemType: "ActionTemplate", Total: p.Total, Skip: p.Skip, Take: p.Take, Path: collection.Base(c.Space) + "/actiontemplates/" + d.ID + "/versions"}
+	all.Template = all.Path + "{?skip,take}"
+	for _, v := range p.Items {
+		all.Items = append(all.Items, shownVersion(v, d))
+	}
+	return all, nil
+}
+
+func templateVersion(c *collection.Call) (any, error) {
+	d, err := c.Find("ActionTemplates", c.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	v, err := c.Find("ActionTemplateVersions", d.ID+"-v"+c.Param("version"))
+	if err != nil {
+		return nil, err
+	}
+	return shownVersion(v, d), nil
+}
+
+func shownVersion(v, d collection.Document) octopus.Object {
+	o := v.Object()
+	o.Delete("$owner")
+	o.Set("Id", d.ID)
+	o.Set("Links", map[string]string{"Self": collection.Base(d.Space) + "/actiontemplates/" + d.ID})
+	return o
+}
+
+// templateUsage lists the steps that were made from a template (ActionTemplateUsageResource).
+func templateUsage(c *collection.Call) (any, error) {
+	d, err := c.Find("ActionTemplates", c.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	usages := []any{}
+	for _, kind := range []string{"DeploymentProcesses", "RunbookProcesses"} {
+		k := c.Service.Kind(kind)
+		if !part.Allowed(c, string(k.Permission.View)) {
+			continue
+		}
+		p, err := c.Service.List(c.Context, collection.Request{Principal: c.Principal, Space: c.Space, Named: c.Named}, k, collection.Listing{All: true})
+		if err != nil {
+			return nil, err
+		}
+		for _, process := range p.Items {
+			usages = append(usages, usagesIn(c, process, d.ID)...)
+		}
+	}
+	return usages, nil
+}
+
+func usagesIn(c *collection.Call, process collection.Document, template string) []any {
+	var usages []any
+	o := process.Object()
+	typ := "Deployment"
+	if o.Text("RunbookId") != "" {
+		typ = "Runbook"
+	}
+	for _, step := range o.Objects("Steps") {
+		for _, action := range step.Objects("Actions") {
+			properties := action.Object("Properties")
+			if properties.Text("Octopus.Action.Template.Id") != template {
+				continue
+			}
+			project, _ := c.Find("Projects", process.Project)
+			usages = append(usages, map[string]any{"ActionTemplateId": template, "ActionId": action.Text("Id"), "ActionName": action.Text("Name"), "StepId": step.Text("Id"), "StepName": step.Text("Name"),
+				"ProcessId": process.ID, "ProcessType": typ, "DeploymentProcessId": process.ID, "ProjectId": process.Project, "ProjectSlug": project.Slug, "ProjectName": project.Object().Text("Name"),
+				"RunbookId": part.OrNull(o.Text("RunbookId")), "Version": properties.Text("Octopus.Action.Template.Version"), "Links": map[string]string{}})
+		}
+	}
+	return usages
+}
