@@ -101,13 +101,13 @@ func (b *board) close() {
 }
 
 func (b *board) draw(_ context.Context, id string) (templ.Component, error) {
-	if b.during != nil {
-		b.during()
-	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.drawn[id]++
 	v, ok := b.value[id]
+	b.mu.Unlock()
+	if b.during != nil {
+		b.during() // what was read before is drawn after it
+	}
 	switch {
 	case !ok:
 		return nil, odcm.E(odcm.NotFound, "", "gone")
