@@ -30,7 +30,7 @@ const (
 	HookSkipped HookState = "skipped" // it cannot be had; Reason says why, and probes do without
 )
 
-// Hook is the webhook of a Space: one event subscription in its octopus.Space (octopus-api.md 2.5) that tells ODCM when
+// Hook is the webhook of a Space: one event subscription in its octopus.Space (/api/{space}/subscriptions) that tells ODCM when
 // something happened there. It only wakes; what is true is read from the server, for deliveries may be lost.
 type Hook struct {
 	Space        odcm.SpaceID

@@ -47,7 +47,7 @@ var known = []Deviation{
 	{"WorkerPoolResource", "WorkerType", swagger.Unknown, "base class: of dynamic pools"},
 	{"Control", "*", swagger.Unknown, "base class: fields by control"},
 
-	// Enumerations that grew (octopus-api.md sections 2.2, 2.3).
+	// Enumerations that grew.
 	{"AccountResource", "AccountType", swagger.Value, "newer kinds of account"},
 	{"FeedResource", "FeedType", swagger.Value, "newer kinds of feed"},
 	{"EndpointResource", "CommunicationStyle", swagger.Value, "newer kinds of endpoint"},
@@ -63,7 +63,7 @@ var known = []Deviation{
 	{"UserRoleResource", "GrantedSpacePermissions", swagger.Value, "permissions newer than 2020.5"},
 	{"UserRoleResource", "GrantedSystemPermissions", swagger.Value, "permissions newer than 2020.5"},
 
-	// Fields newer than 2020.5 (octopus-api.md section 2; C# client 2026-08).
+	// Fields newer than 2020.5 (as the C# client of 2026-08 has them).
 	{"*", "Slug", swagger.Unknown, "newer than 2020.5: most named resources"},
 	{"RootResource", "AuditStreamConfiguration", swagger.Unknown, "newer than 2020.5 (root of 2023.1)"},
 	{"SpaceResource", "IsPrivate", swagger.Unknown, "newer than 2020.5"},

@@ -44,8 +44,7 @@ func (s *session) forbidden(key string) {
 	}
 }
 
-// signIn: a session begins with name and password, reads with its cookie alone, and changes only with the token beside it
-// (octopus-api.md section 1, Session).
+// signIn: a session begins with name and password, reads with its cookie alone, and changes only with the token beside it.
 func (s *session) signIn() {
 	body := s.kind("users").Body(s)
 	user := s.create(s.kind("users"), body)

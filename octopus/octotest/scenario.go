@@ -231,7 +231,7 @@ func (s *session) invalidJSON() {
 	}
 }
 
-// anyCase: clients send "Name" and "name" (octopus-api.md section 1).
+// anyCase: clients send "Name" and "name".
 func (s *session) anyCase() {
 	name := s.name("environment")
 	o := s.post(s.in("environments"), fields{"name": name, "description": "any case"})
@@ -304,7 +304,7 @@ func (s *session) projectOwns() {
 	}
 }
 
-// eventsCreated: what was made is in the audit, and the cursor fromAutoId finds it (octopus-api.md section 2.5).
+// eventsCreated: what was made is in the audit, and the cursor fromAutoId finds it.
 func (s *session) eventsCreated() {
 	id := s.id("environments")
 	events := octopus.Page{Object: s.get(s.in("events?regarding=" + id))}.Items()

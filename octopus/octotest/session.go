@@ -256,7 +256,7 @@ func (s *session) find(what string, f swagger.Finding) {
 	s.problemf("%s: %s", what, f)
 }
 
-// errorShape is what every failure looks like (octopus-api.md section 1, Errors).
+// errorShape is what every failure looks like.
 func errorShape(status int, header http.Header, body []byte) (problems []string) {
 	if status == http.StatusTeapot {
 		return nil

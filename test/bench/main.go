@@ -106,7 +106,7 @@ func (b *bench) report() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, `# Benchmarks
 
-Written by `+"`make bench`"+`. Each figure is the median of %d rounds in which ODCM and a control took turns. A control is a bare
+Written by `+"`make bench`"+`. Each figure is the median of %d rounds (half as many for the monitor) in which ODCM and a control took turns. A control is a bare
 program that does only the unavoidable work ([test/bench/control](../test/bench/control/main.go)); the ratio to it is what
 counts, because absolute figures move with the machine.
 
