@@ -408,6 +408,29 @@ func TestTopicsAreChecked(t *testing.T) {
 	}
 }
 
+// TestAPageNewerThanTheDrawing has a thing change there and back before it is drawn again: the page that was made in between
+// must be told, although the drawing is the same as the last.
+func TestAPageNewerThanTheDrawing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoard(t)
+		defer b.close()
+		first := b.open("topic=space/1&since="+b.live.position(), nil)
+		b.live.hint("space/1")
+		synctest.Wait() // "one" is drawn
+		first.read()
+		b.set("1", "two") // and its hint is late
+		between := b.open("topic=space/1&since="+b.live.position(), nil)
+		synctest.Wait()
+		b.set("1", "one")
+		b.live.hint("space/1")
+		synctest.Wait()
+		if text := between.read(); !strings.Contains(text, "<b>one</b>") {
+			t.Errorf("the page got %q and still shows two", text)
+		}
+	})
+}
+
 // TestPagesConverge has things change and pages come, go and return at random; in the end every page shows the truth.
 func TestPagesConverge(t *testing.T) {
 	t.Parallel()

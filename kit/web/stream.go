@@ -69,6 +69,8 @@ func (l *Live) subscribe(s *stream, topics []string, position string) {
 		}
 		e.streams[s] = struct{}{}
 		if known && l.changed[hinted(topic)] <= since {
+			// The page may be newer than the last drawing: the next is for it even if it equals that one.
+			e.waiting[s] = struct{}{}
 			continue
 		}
 		switch {
