@@ -7,6 +7,7 @@ package problem
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -99,4 +100,16 @@ func Denied(permission string) *Error {
 // Unsupported is 501: a route of Octopus that this server knows and does not serve.
 func Unsupported(format string, args ...any) *Error {
 	return New(http.StatusNotImplemented, format, args...)
+}
+
+// IsRefusal tells whether a rule made the error: the request was refused, and nothing is wrong with the server.
+func IsRefusal(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
+}
+
+// IsNotFound tells whether the error says that something is not there, or not for whoever asks.
+func IsNotFound(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
