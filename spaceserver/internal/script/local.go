@@ -1,0 +1,487 @@
+package script
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"odcm/spaceserver/internal/problem"
+	"odcm/spaceserver/internal/script/wall"
+)
+
+// LocalOptions say where and within which limits scripts run on the server. Data is required.
+type LocalOptions struct {
+	// Data is the server's data folder. Scripts work in Data/work, and see nothing else of it.
+	Data string
+	// Output is how many bytes of one script's output are passed on; 20 MiB if 0.
+	Output int64
+	// Disk is how many bytes a script may have in its folder, and in any one file; 20 GiB if 0.
+	Disk int64
+	// Memory is how many bytes of data each process of a script may have; 4 GiB if 0.
+	Memory int64
+	// Processes and Files are how many processes a script may have, and how many files each may open; 1024 and 4096 if 0.
+	Processes, Files int
+	// FirstUser is the first of a thousand user ids that are nobody's: on a server that runs as root each script has one
+	// of its own while it runs. 52000 if 0, which Debian and systemd leave free.
+	FirstUser int
+}
+
+// Local runs scripts on the server itself, each apart from the server, from its data and from the others: in namespaces
+// of its own where the kernel lets it, as a user of its own where the server is root.
+type Local struct {
+	o    LocalOptions
+	root string
+
+	preparing sync.Mutex
+	wall      *wall.Wall // nil until it is chosen
+
+	mu    sync.Mutex
+	users map[string]*claim // of the tasks that run scripts now
+
+	folders sync.Mutex // held while a folder is made in another, or the other is removed
+}
+
+// claim is the user that the scripts of a task run as, which nobody else on this machine has.
+type claim struct {
+	user    int
+	scripts int
+	free    func()
+	paths   map[string]bool // that are the user's
+}
+
+// user is the user for scripts in a folder: one for all that run in the folders of a task, because they share files.
+// Another task never has it at the same time.
+func (l *Local) user(folder string) (c *claim, release func(), err error) {
+	task, _, _ := strings.Cut(filepath.ToSlash(folder), "/")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c = l.users[task]; c == nil {
+		c = &claim{paths: map[string]bool{}}
+		if c.user, c.free, err = l.wall.Claim(); err != nil {
+			return nil, nil, err
+		}
+		if l.users == nil {
+			l.users = map[string]*claim{}
+		}
+		l.users[task] = c
+	}
+	c.scripts++
+	return c, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if c.scripts--; c.scripts == 0 {
+			delete(l.users, task)
+			l.wall.Disown(slices.Collect(maps.Keys(c.paths))...)
+			c.free()
+		}
+	}, nil
+}
+
+// own gives paths to the task's user.
+func (l *Local) own(c *claim, cell *wall.Cell, paths []string) error {
+	l.mu.Lock()
+	for _, path := range paths {
+		c.paths[path] = true
+	}
+	l.mu.Unlock()
+	return cell.Own(paths...)
+}
+
+// NewLocal makes the place. Nothing is touched before the first script.
+func NewLocal(o LocalOptions) *Local {
+	o.Output = cmp.Or(o.Output, mostOutput)
+	o.Disk = cmp.Or(o.Disk, 20<<30)
+	o.Memory = cmp.Or(o.Memory, 4<<30)
+	o.Processes, o.Files = cmp.Or(o.Processes, 1024), cmp.Or(o.Files, 4096)
+	o.FirstUser = cmp.Or(o.FirstUser, 52000)
+	return &Local{o: o}
+}
+
+// programs is where scripts find programs, and where the server looks for what runs them: its own PATH may lead to
+// folders that other users cannot read.
+const programs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// ready makes the folders, tries which walls this host allows, and removes what a server that was killed left behind.
+func (l *Local) ready(ctx context.Context) error {
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	if l.wall != nil {
+		return nil
+	}
+	if err := os.MkdirAll(l.o.Data, 0o700); err != nil {
+		return fmt.Errorf("folder for scripts: %w", err)
+	}
+	data, err := filepath.EvalSymlinks(l.o.Data)
+	if err == nil {
+		data, err = filepath.Abs(data)
+	}
+	if err != nil {
+		return fmt.Errorf("folder for scripts: %w", err)
+	}
+	l.o.Data = data
+	root := filepath.Join(data, "work")
+	if err := os.MkdirAll(root, 0o711); err != nil { //nolint:gosec // the users of scripts have to pass through
+		return fmt.Errorf("folder for scripts: %w", err)
+	}
+	chosen, root, err := wall.Choose(context.WithoutCancel(ctx), l.limits(), root)
+	if err != nil {
+		return err
+	}
+	l.wall, l.root = chosen, root
+	l.sweep()
+	return nil
+}
+
+func (l *Local) limits() wall.Options {
+	return wall.Options{Data: l.o.Data, Disk: l.o.Disk, Memory: l.o.Memory, Processes: l.o.Processes, Files: l.o.Files, FirstUser: l.o.FirstUser}
+}
+
+// running is the folder with a note for each script that runs: the name of its folder, so that the next start removes
+// what a killed server left, in which the text of the script lies.
+const running = ".running"
+
+func (l *Local) sweep() {
+	notes, _ := os.ReadDir(filepath.Join(l.root, running)) // none: nothing was left
+	for _, note := range notes {
+		name := filepath.Join(l.root, running, note.Name())
+		file, err := os.Open(name)
+		if err != nil {
+			continue
+		}
+		if wall.Lock(file) { // otherwise it runs: for another part of this server, or for another server on the folder
+			folder, err := io.ReadAll(io.LimitReader(file, 4<<10))
+			if err == nil && filepath.IsLocal(string(folder)) {
+				_ = os.RemoveAll(filepath.Join(l.root, string(folder))) // tried once: a script's folder hinders nobody
+			}
+			_ = os.Remove(name)
+		}
+		_ = file.Close()
+	}
+}
+
+// Root is Data/work.
+func (l *Local) Root(ctx context.Context) (string, error) {
+	err := l.ready(ctx) // which decides it
+	return l.root, err
+}
+
+// Close does nothing: there is no connection.
+func (l *Local) Close() error { return nil }
+
+// Check tells what runs scripts here.
+func (l *Local) Check(ctx context.Context, say func(text string)) error {
+	if err := l.ready(ctx); err != nil {
+		return err
+	}
+	say("Scripts run on this server, " + l.wall.Describe(0) + ".")
+	var there []string
+	for _, program := range []string{"bash", "pwsh", "python3"} {
+		if found(program) {
+			there = append(there, program)
+		}
+	}
+	say("Found: " + strings.Join(there, ", ") + ".")
+	if !found("bash") {
+		return missing("bash")
+	}
+	return nil
+}
+
+func found(program string) bool {
+	for dir := range strings.SplitSeq(programs, ":") {
+		if info, err := os.Stat(filepath.Join(dir, program)); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func missing(program string) error {
+	name := map[string]string{"bash": "Bash", "pwsh": "PowerShell", "python3": "Python 3"}[program]
+	return problem.New(422, "%s is not installed on the Space server: there is no '%s' in %s. Install it there, or run the script on a target that has it.", name, program, programs)
+}
+
+// Upload lays a file below the root. What a script planted there leads nowhere else.
+func (l *Local) Upload(ctx context.Context, name string, mode uint32, content io.Reader) (string, error) {
+	if err := l.ready(ctx); err != nil {
+		return "", err
+	}
+	relative, err := l.below(name)
+	if err != nil {
+		return "", err
+	}
+	root, err := os.OpenRoot(l.root)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = root.Close() }() // it was only used for paths
+	return filepath.Join(l.root, relative), put(root, relative, mode, content)
+}
+
+// below is the path from the root to a path of the place.
+func (l *Local) below(name string) (string, error) {
+	relative := filepath.FromSlash(name)
+	if filepath.IsAbs(relative) {
+		var err error
+		if relative, err = filepath.Rel(l.root, relative); err != nil {
+			return "", err
+		}
+	}
+	if !filepath.IsLocal(relative) {
+		return "", problem.Invalid("'" + name + "' lies outside of the Space server's working folder: only a script can write there.")
+	}
+	return relative, nil
+}
+
+// put writes a file of the folder anew, with the folders that it is in.
+func put(root *os.Root, name string, mode uint32, content io.Reader) error {
+	if dir := filepath.Dir(name); dir != "." {
+		if err := root.MkdirAll(dir, 0o711); err != nil {
+			return err
+		}
+	}
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, content)
+	if err == nil {
+		err = file.Chmod(fs.FileMode(mode).Perm())
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		_ = root.Remove(name) // half a file is worse than none
+	}
+	return err
+}
+
+// Run runs a script in its folder. Its processes are gone when it returns.
+func (l *Local) Run(ctx context.Context, w Work, out Output) error {
+	started, err := newLaunch(w)
+	if err != nil {
+		return err
+	}
+	if err := l.ready(ctx); err != nil {
+		return err
+	}
+	if !found(started.program) {
+		return missing(started.program)
+	}
+	if w.Folder == "" {
+		w.Folder = "run-" + rand.Text()
+	}
+	owner, release, err := l.user(w.Folder)
+	if err != nil {
+		return err
+	}
+	defer release()
+	run, err := l.lay(w, started, owner)
+	if err != nil {
+		return err
+	}
+	defer run.remove()
+	out.Message("stdout-verbose", map[string]string{})
+	out.Line(false, "Runs on the Space server in "+run.folder+", "+l.wall.Describe(owner.user)+".")
+	out.Message("stdout-default", map[string]string{})
+	s := newScreen(out, l.o.Output)
+	defer s.end()
+	err = run.execute(ctx, wall.Command{Args: started.command(), Stdin: strings.NewReader(started.feed),
+		Stdout: func(r io.Reader) error { return s.copy(r, false) }, Stderr: func(r io.Reader) error { return s.copy(r, true) }})
+	if ctx.Err() != nil {
+		return err
+	}
+	for _, a := range s.given() {
+		run.give(ctx, a, out)
+	}
+	return err
+}
+
+// run is one script's folder and what is in it.
+type run struct {
+	local  *Local
+	cell   *wall.Cell
+	folder string   // absolute
+	dir    string   // where it starts
+	laid   []string // below folder, removed in any case
+	keep   bool
+	note   *os.File // locked while it runs
+}
+
+// lay makes the folder with all that the script needs, owned by the script's user.
+func (l *Local) lay(w Work, launched *launch, owner *claim) (r *run, err error) {
+	relative, err := l.below(w.Folder)
+	if err != nil || relative == "." {
+		return nil, cmp.Or(err, error(problem.Invalid("The folder of a script must lie below the working folder.")))
+	}
+	root, err := os.OpenRoot(l.root)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }() // it was only used for paths
+	r = &run{local: l, folder: filepath.Join(l.root, relative), keep: w.Keep}
+	r.dir, r.cell = r.folder, l.wall.Cell(owner.user, r.folder)
+	defer func() {
+		if err != nil {
+			r.remove()
+		}
+	}()
+	if err := root.MkdirAll(running, 0o700); err != nil {
+		return r, err
+	}
+	if !w.Keep {
+		if r.note, err = os.CreateTemp(filepath.Join(l.root, running), "note-"); err != nil {
+			return r, err
+		}
+		wall.Lock(r.note)
+		if _, err := r.note.WriteString(relative); err != nil {
+			return r, err
+		}
+	}
+	l.folders.Lock()
+	if err = root.MkdirAll(filepath.Dir(relative), 0o711); err == nil {
+		err = root.Mkdir(relative, 0o700)
+	}
+	l.folders.Unlock()
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return r, err
+	}
+	inside, err := root.OpenRoot(relative)
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = inside.Close() }()
+	if err := inside.Mkdir(".tmp", 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return r, err
+	}
+	for _, file := range w.Files {
+		if err := r.file(inside, file); err != nil {
+			return r, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(launched.files)) {
+		r.laid = append(r.laid, name)
+		if err := put(inside, name, 0o600, strings.NewReader(launched.files[name])); err != nil {
+			return r, err
+		}
+	}
+	own := []string{r.folder}
+	for i, extra := range append([]string{w.WorkingDir}, w.Reads...) {
+		if extra == "" {
+			continue
+		}
+		full := extra
+		if below, err := l.below(extra); err == nil {
+			full = filepath.Join(l.root, below)
+			if real, err := filepath.EvalSymlinks(full); err != nil || real != full { // which a script may have planted
+				return r, cmp.Or(err, error(problem.Invalid("The folder '"+extra+"' leads elsewhere: it cannot be used.")))
+			}
+			own, r.cell.Visible = append(own, full), append(r.cell.Visible, full)
+		} else if !filepath.IsAbs(extra) {
+			return r, err
+		}
+		if i == 0 {
+			r.dir = full
+		}
+	}
+	return r, l.own(owner, r.cell, own)
+}
+
+func (r *run) file(inside *os.Root, f File) error {
+	name := filepath.FromSlash(path.Clean(f.Name))
+	if !filepath.IsLocal(name) {
+		return problem.Invalid("'" + f.Name + "' is no name of a file within the script's folder.")
+	}
+	content, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	return put(inside, name, cmp.Or(f.Mode, 0o600), content)
+}
+
+// remove takes away what the run must not leave.
+func (r *run) remove() {
+	if r.keep {
+		if inside, err := os.OpenRoot(r.folder); err == nil {
+			for _, name := range r.laid {
+				_ = inside.Remove(name) // the script may have done so itself
+			}
+			_ = inside.RemoveAll(".tmp")
+			_ = inside.Close()
+		}
+		return
+	}
+	if err := os.RemoveAll(r.folder); err == nil && r.note != nil {
+		_ = os.Remove(r.note.Name()) // one that stays makes the next start look again
+	}
+	if r.note != nil {
+		_ = r.note.Close()
+	}
+	r.local.folders.Lock()
+	defer r.local.folders.Unlock()
+	for dir := filepath.Dir(r.folder); dir != r.local.root && len(dir) > len(r.local.root); dir = filepath.Dir(dir) {
+		if os.Remove(dir) != nil { // not empty: another step's
+			break
+		}
+	}
+}
+
+// environment is all that the script gets to see of one.
+func (r *run) environment() []string {
+	return []string{"PATH=" + programs + ":" + r.folder, "HOME=" + r.folder, "TMPDIR=" + filepath.Join(r.folder, ".tmp"), "OctopusFolder=" + r.folder,
+		"LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "POWERSHELL_TELEMETRY_OPTOUT=1", "DOTNET_CLI_TELEMETRY_OPTOUT=1"}
+}
+
+// execute runs a command as the script's.
+func (r *run) execute(ctx context.Context, c wall.Command) error {
+	c.Dir, c.Env = r.dir, r.environment()
+	err := r.cell.Run(ctx, c)
+	var exit *wall.ExitError
+	if errors.As(err, &exit) {
+		return &ExitError{Code: exit.Code}
+	}
+	return err
+}
+
+// give reads an artifact as the script's user would, within the same walls, so that a script can give away only what it
+// can read itself, whatever path it names.
+func (r *run) give(ctx context.Context, a artifact, out Output) {
+	file := a.path
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(r.dir, file)
+	}
+	pipe, into := io.Pipe()
+	var said strings.Builder
+	go func() {
+		err := r.execute(ctx, wall.Command{Args: []string{"cat", "--", file}, Stdin: strings.NewReader(""), Stdout: func(from io.Reader) error {
+			_, err := io.Copy(into, from)
+			return err
+		}, Stderr: func(from io.Reader) error {
+			_, err := io.Copy(&said, io.LimitReader(from, 1<<10))
+			_, _ = io.Copy(io.Discard, from) // it must not wait for its reader
+			return err
+		}})
+		var exit *ExitError
+		if errors.As(err, &exit) {
+			err = errors.New(strings.TrimPrefix(strings.TrimSpace(said.String()), "cat: "))
+		}
+		_ = into.CloseWithError(err) // never fails
+	}()
+	if err := out.Artifact(cmp.Or(a.name, filepath.Base(file)), pipe); err != nil {
+		out.Line(true, "The artifact '"+cmp.Or(a.name, filepath.Base(file))+"' was not kept: "+err.Error())
+	}
+	_ = pipe.CloseWithError(errors.New("the artifact is not wanted any more"))
+}

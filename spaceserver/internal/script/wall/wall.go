@@ -1,0 +1,15 @@
+// Package wall keeps what runs on the server apart from the server, from its data and from other scripts, within limits, and
+// kills all that it started.
+package wall
+
+// Options are where scripts run and what they may use up. All are required.
+type Options struct {
+	Data             string // the server's data folder, absolute and without links: hidden from scripts but for what is theirs
+	Disk             int64  // bytes in the folder of a script, and in any one file
+	Memory           int64  // bytes of data of each process
+	Processes, Files int    // of a script; open in each process
+	FirstUser        int    // of a thousand user ids that are nobody's
+}
+
+// CookieName is the variable that all which a script starts inherits, by which it is known where nothing better is.
+const CookieName = "OctopusRun"
