@@ -20,7 +20,8 @@ import (
 
 // serve is the server as a process of its own, to be killed.
 func serve() {
-	s, err := spaceserver.New(spaceserver.Options{Listen: "127.0.0.1:0", Data: os.Getenv("SPACESERVER_DATA"), Database: os.Getenv("SPACESERVER_DATABASE"), AdminAPIKey: adminKey})
+	s, err := spaceserver.New(spaceserver.Options{Listen: "127.0.0.1:0", Data: os.Getenv("SPACESERVER_DATA"), Database: os.Getenv("SPACESERVER_DATABASE"), AdminAPIKey: adminKey,
+		Name: os.Getenv("SPACESERVER_NODE"), TaskCap: 20})
 	if err == nil {
 		err = s.Start(context.Background())
 	}
@@ -34,8 +35,14 @@ func serve() {
 
 func spawn(t *testing.T, data, database string) (*exec.Cmd, *world) {
 	t.Helper()
+	return spawnNode(t, "node", data, database)
+}
+
+// spawnNode starts a server as one node of several.
+func spawnNode(t *testing.T, node, data, database string) (*exec.Cmd, *world) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "SPACESERVER_DATA="+data, "SPACESERVER_DATABASE="+database)
+	cmd.Env = append(os.Environ(), "SPACESERVER_DATA="+data, "SPACESERVER_DATABASE="+database, "SPACESERVER_NODE="+node)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -72,6 +72,15 @@ func (w *world) as(key string) *world { return &world{t: w.t, url: w.url, key: k
 // send sends a request and returns status and text. Bodies are chunked, as the official Go client sends them.
 func (w *world) send(method, path string, body any) (int, []byte) {
 	w.t.Helper()
+	status, text, err := w.try(method, path, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return status, text
+}
+
+// try is [world.send] to a server that may be gone.
+func (w *world) try(method, path string, body any) (int, []byte, error) {
 	var reader io.Reader
 	switch b := body.(type) {
 	case nil:
@@ -80,27 +89,34 @@ func (w *world) send(method, path string, body any) (int, []byte) {
 	default:
 		text, err := json.Marshal(b)
 		if err != nil {
-			w.t.Fatal(err)
+			return 0, nil, err
 		}
 		reader = struct{ io.Reader }{bytes.NewReader(text)}
 	}
 	r, err := http.NewRequest(method, w.url+path, reader)
 	if err != nil {
-		w.t.Fatal(err)
+		return 0, nil, err
 	}
 	if w.key != "" {
 		r.Header["X-Octopus-Apikey"] = []string{w.key}
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		w.t.Fatal(err)
+		return 0, nil, err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		w.t.Fatal(err)
+	return answer.StatusCode, text, err
+}
+
+// waitUntil asks again and again until the answer is yes.
+func waitUntil(t *testing.T, within time.Duration, holds func() bool) {
+	t.Helper()
+	for began := time.Now(); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > within {
+			t.Fatalf("it did not come true within %s", within)
+		}
 	}
-	return answer.StatusCode, text
 }
 
 // want sends a request and fails unless it is answered with the status and a JSON object.

@@ -174,17 +174,14 @@ func TestTasksAreHonest(t *testing.T) {
 	environment := w.create("/api/environments", fields{"Name": "Test"}).Text("Id")
 	target := fields{"Name": "Region", "EnvironmentIds": []string{environment}, "Roles": []string{"web"}, "Endpoint": fields{"CommunicationStyle": "None"}}
 	w.create("/api/machines", target)
-	task := w.create("/api/tasks", fields{"Name": "Health", "SpaceId": "Spaces-1"})
-	_, log := w.send("GET", "/api/tasks/"+task.Text("Id")+"/raw", nil)
-	if task.Text("State") != "Success" || !strings.Contains(string(log), "Region is a cloud region") {
+	task, log := w.outcome(w.create("/api/tasks", fields{"Name": "Health", "SpaceId": "Spaces-1"}).Text("Id"))
+	if task.Text("State") != "Success" || !strings.Contains(log, "Region") {
 		t.Errorf("%s\n%s", text(task), log)
 	}
-	target["Name"], target["Endpoint"] = "Server", fields{"CommunicationStyle": "TentaclePassive", "Uri": "https://192.0.2.1:10933/", "Thumbprint": "00"}
-	w.create("/api/machines", target)
-	for _, refused := range []fields{{"Name": "Health", "SpaceId": "Spaces-1"}, {"Name": "AdHocScript", "SpaceId": "Spaces-1"}, {"Name": "Upgrade"}} {
-		w.want(http.StatusNotImplemented, "POST", "/api/tasks", refused)
+	for name, status := range map[string]int{"Upgrade": http.StatusNotImplemented, "Deploy": http.StatusBadRequest, "": http.StatusBadRequest} {
+		w.want(status, "POST", "/api/tasks", fields{"Name": name, "SpaceId": "Spaces-1"})
 	}
-	w.want(http.StatusNotImplemented, "POST", "/api/deployments", fields{})
+	w.want(http.StatusBadRequest, "POST", "/api/deployments", fields{})
 	if n := len(w.get("/api/tasks").Objects("Items")); n != 1 {
 		t.Errorf("%d tasks, want the one that ran", n)
 	}

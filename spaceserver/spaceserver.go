@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,16 +18,32 @@ import (
 	"github.com/google/uuid"
 
 	"odcm/kit/db"
+	"odcm/kit/egress"
 	"odcm/kit/seal"
 	"odcm/spaceserver/internal/collection"
+	"odcm/spaceserver/internal/console"
 	"odcm/spaceserver/internal/document"
+	"odcm/spaceserver/internal/execution"
+	"odcm/spaceserver/internal/health"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/kinds"
+	"odcm/spaceserver/internal/kinds/deployment"
 	"odcm/spaceserver/internal/kinds/host"
+	"odcm/spaceserver/internal/kinds/library"
 	"odcm/spaceserver/internal/kinds/people"
 	"odcm/spaceserver/internal/kinds/server"
+	"odcm/spaceserver/internal/kinds/task"
+	"odcm/spaceserver/internal/kinds/trigger"
+	"odcm/spaceserver/internal/limit"
 	"odcm/spaceserver/internal/page"
+	"odcm/spaceserver/internal/permission"
+	"odcm/spaceserver/internal/queue"
 	"odcm/spaceserver/internal/rest"
+	"odcm/spaceserver/internal/retention"
+	"odcm/spaceserver/internal/script"
+	"odcm/spaceserver/internal/signin"
+	"odcm/spaceserver/internal/subscription"
+	"odcm/spaceserver/internal/transfer"
 )
 
 // Version is what the server says of itself in the root document. Clients compare it with the Octopus version that
@@ -50,8 +67,15 @@ type Options struct {
 	Version string
 	// KeyBase64 holds the key that secrets are sealed with; a key file in Data if empty.
 	KeyBase64 string
+	// TaskCap is how many tasks this node runs at a time; 5 if zero, as on an Octopus server.
+	TaskCap int
 	// MaxBody bounds a JSON request body in bytes; 10 MiB if zero. MaxPackage bounds an uploaded file; 1 GiB if zero.
 	MaxBody, MaxPackage int64
+	// Egress says which addresses the server may call: identity providers, webhooks. The zero policy allows all but those
+	// that no policy can; see package kit/egress.
+	Egress egress.Policy
+	// PlainIssuers lets service accounts trust an issuer without TLS: for a computer that develops, and for tests.
+	PlainIssuers bool
 	// Logger takes what operators should know; nothing is logged if nil.
 	Logger *slog.Logger
 }
@@ -66,10 +90,15 @@ type Ready struct {
 // Server is a Space server: [New], [Server.Start], [Server.Stop].
 type Server struct {
 	options  Options
+	recent   *host.Recent
 	ready    Ready
 	database *db.DB
 	identity *identity.Service
 	service  *collection.Service
+	queue    *queue.Queue
+	policies *server.Policies
+	guard    *egress.Guard
+	webhooks *subscription.Engine
 	sealer   *lateSealer
 	http     *http.Server
 	stop     context.CancelFunc
@@ -108,7 +137,9 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Server{options: o}, nil
+	recent := host.NewRecent(o.Logger.Handler())
+	o.Logger = slog.New(recent)
+	return &Server{options: o, recent: recent}, nil
 }
 
 // Start opens the database, makes its first documents and listens; it returns when the first request will be answered.
@@ -151,7 +182,8 @@ func (s *Server) Start(ctx context.Context) (err error) {
 		}
 	})
 	s.running.Go(func() { s.keep(background) })
-	return nil
+	s.running.Go(func() { s.webhooks.Run(background) })
+	return s.queue.Start(background)
 }
 
 // assemble reads or makes what the database holds and lays out the routes.
@@ -161,12 +193,48 @@ func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Hand
 	s.sealer = &lateSealer{open: func() (*seal.Sealer, error) {
 		return seal.Open(context.Background(), s.database, seal.Options{KeyFile: filepath.Join(o.Data, "spaceserver.key"), KeyBase64: o.KeyBase64})
 	}}
-	here := &host.Host{Identity: s.identity, Version: o.Version, URL: s.URL, Node: o.Name, Data: o.Data, MaxPackage: o.MaxPackage}
-	service, err := collection.New(collection.Options{Store: store, Kinds: kinds.Table(here), Sealer: s.sealer, Decided: s.identity.Forget})
+	here := &host.Host{Identity: s.identity, Recent: s.recent, Started: time.Now(), Version: o.Version, URL: s.URL, Node: o.Name, Data: o.Data, MaxPackage: o.MaxPackage}
+	s.policies = &server.Policies{}
+	service, err := collection.New(collection.Options{Store: store, Kinds: kinds.Table(here), Sealer: s.sealer, Decided: s.forget,
+		Noted: func(events []document.Event) { s.webhooks.Noted(events) }})
 	if err != nil {
 		return nil, err
 	}
-	s.service = service
+	s.service, s.policies.Service = service, service
+	s.guard = egress.New(o.Egress, egress.Limits{Header: 30 * time.Second, Body: 4 << 20, IdlePerHost: 1})
+	s.webhooks = subscription.New(subscription.Options{Service: service, Identity: s.identity, URL: s.URL, Logger: o.Logger,
+		Client: func() (*http.Client, error) { return s.guard.Client(egress.TLS{}) }})
+	here.SignIn = signin.New(signin.Options{Service: service, Identity: s.identity, Egress: s.guard, Installation: func() string { return here.InstallationID },
+		PlainIssuers: o.PlainIssuers, Logger: o.Logger})
+	s.queue = queue.New(queue.Options{Service: service, Node: o.Name, Cap: o.TaskCap, Started: deployment.Started, Ended: task.Ended(deployment.Ended(here))})
+	here.Queue = s.queue
+	local := script.NewLocal(script.LocalOptions{Data: o.Data}) // one for all: a second would take the first one's folders for left-overs
+	engine := execution.New(execution.Options{Service: service, Queue: s.queue, Data: o.Data, Local: local, URL: s.URL})
+	checker := &health.Checker{Service: service, Local: local, Queue: s.queue}
+	keeper, feed := &retention.Keeper{Service: service, Queue: s.queue}, library.NewRetention(service, o.Data)
+	s.queue.Every(retention.Name, retention.Again(service.Now), keeper.Enqueue)
+	s.queue.Handle(retention.Name, func(ctx context.Context, t *queue.Task) error {
+		return errors.Join(keeper.Apply(ctx, t), feed.Run(ctx, t.Log.Child("packages", "Built-in feed")))
+	})
+	s.queue.Every(trigger.Name, trigger.Again, (&trigger.Scheduler{Host: here, Service: service}).Fire)
+	s.queue.Handle("Deploy", engine.Deploy)
+	s.queue.Handle("RunbookRun", engine.RunRunbook)
+	s.queue.Handle("Health", checker.Check)
+	s.queue.Every(health.Name, health.Again, checker.Start)
+	scripts := &console.Console{Service: service, Local: local, Who: func(ctx context.Context, id string) (permission.Principal, error) {
+		if id == permission.System().ID {
+			return permission.System(), nil
+		}
+		u, err := s.identity.ByID(ctx, id)
+		if err != nil {
+			return permission.Principal{}, err
+		}
+		return permission.Principal{ID: u.ID, Username: u.Username, Service: u.Service, Set: u.Set}, nil
+	}}
+	s.queue.Handle("AdHocScript", scripts.Run)
+	transfers := transfer.New(here, service)
+	s.queue.Handle(transfer.ExportTask, transfers.Export)
+	s.queue.Handle(transfer.ImportTask, transfers.Import)
 	if err := s.first(ctx, here, service); err != nil {
 		return nil, err
 	}
@@ -180,11 +248,25 @@ func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Hand
 			return nil, err
 		}
 	}
-	return rest.New(rest.Options{Service: service, Identity: s.identity, Actions: kinds.Actions(here), InstallationID: s.ready.InstallationID,
+	handler, err := rest.New(rest.Options{Service: service, Identity: s.identity, External: here.SignIn, Limiter: limit.New(time.Now), Policies: s.policies.Get, Actions: slices.Concat(kinds.Actions(here), transfers.Actions()), InstallationID: s.ready.InstallationID,
 		MaxBody: o.MaxBody, MaxPackage: o.MaxPackage, Logger: o.Logger, Page: func(door *rest.Handler) http.Handler {
 			return page.New(page.Options{Service: service, Door: door, Name: o.Name, Version: o.Version, Installation: s.ready.InstallationID, Logger: o.Logger,
-				Draining: func(ctx context.Context) (bool, error) { return here.Draining(ctx, service) }})
+				Providers: here.SignIn.Providers, Follow: s.queue.Logs().Follow})
 		}})
+	if err != nil {
+		return nil, err
+	}
+	here.Cookies = handler.Cookies
+	return handler, nil
+}
+
+// forget has everything read again that decides who may do what, and whether a space runs its tasks.
+func (s *Server) forget() {
+	s.identity.Forget()
+	s.policies.Forget()
+	if s.queue != nil {
+		s.queue.Look()
+	}
 }
 
 // first makes the first documents where there are none, and lets the administrator in.
@@ -195,6 +277,9 @@ func (s *Server) first(ctx context.Context, here *host.Host, service *collection
 		return err
 	}
 	s.ready.InstallationID = here.InstallationID
+	if err := server.SeedPolicies(ctx, service); err != nil {
+		return err
+	}
 	if err := service.ReadDirectory(ctx); err != nil {
 		return err
 	}
@@ -223,7 +308,7 @@ func (s *Server) keep(ctx context.Context) {
 	})
 	defer settled.Stop()
 	const kept = 90 * 24 * time.Hour // as on an Octopus server
-	prune := time.NewTicker(12 * time.Hour)
+	prune := time.NewTicker(4 * time.Hour)
 	defer prune.Stop()
 	var follow <-chan time.Time
 	if s.database.Postgres() { // with SQLite there is no other replica, and nothing wakes an idle server
@@ -238,7 +323,7 @@ func (s *Server) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-prune.C:
-			err = s.service.Store.PruneEvents(ctx, now.Add(-kept))
+			err = errors.Join(s.service.Store.PruneEvents(ctx, now.Add(-kept)), s.service.Transact(ctx, collection.Request{Principal: permission.System()}, people.WarnOfKeys))
 		case <-follow:
 			generation, err = s.follow(ctx, generation)
 		}
@@ -258,6 +343,7 @@ func (s *Server) follow(ctx context.Context, seen int64) (int64, error) {
 	if err != nil || now == seen {
 		return seen, err
 	}
+	s.policies.Forget()
 	return now, s.service.ReadDirectory(ctx)
 }
 
@@ -275,7 +361,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		return nil
 	}
 	s.stop()
-	err := s.http.Shutdown(ctx)
+	err := errors.Join(s.queue.Stop(ctx), s.http.Shutdown(ctx))
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}
@@ -286,6 +372,9 @@ func (s *Server) Stop(ctx context.Context) error {
 func (s *Server) close() error {
 	if s.identity != nil {
 		s.identity.Wait()
+	}
+	if s.guard != nil {
+		s.guard.CloseIdle()
 	}
 	if s.database == nil {
 		return nil

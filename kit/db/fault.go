@@ -34,7 +34,7 @@ func Explain(err error) error {
 		return odcm.E(odcm.Unavailable, CodeFull, "The disk of the database is full: nothing was changed. Make room there, then try again.").Because(err)
 	case isNoText(err):
 		return odcm.E(odcm.Invalid, CodeText, "A text holds a character that cannot be stored: take it out, then try again.").Because(err)
-	case isAway(err):
+	case IsAway(err):
 		return odcm.E(odcm.Unavailable, CodeAway, "The database does not answer: nothing was changed. Try again in a moment; if it stays, look at the database server.").Because(err)
 	}
 	return err
@@ -66,8 +66,8 @@ func isNoText(err error) bool {
 	return errors.As(err, &p) && (p.Code == "22021" || p.Code == "22P05")
 }
 
-// isAway tells whether the database could not be reached or used (PostgreSQL, appendix A: classes 08 and 57P, 53300).
-func isAway(err error) bool {
+// IsAway tells whether the database could not be reached or used (PostgreSQL, appendix A: classes 08 and 57P, 53300).
+func IsAway(err error) bool {
 	var s *sqlite.Error
 	if errors.As(err, &s) {
 		switch s.Code() & 0xff {

@@ -162,11 +162,24 @@ var untold = []struct {
 	{"GET", "/api/actiontemplates/{id}/versions/{version}", swagger.Named("ActionTemplateResource"), "no schema in the document"},
 	{"POST", "/api/users/login", swagger.Named("UserResource"), "no schema in the document"},
 	{"POST", "/api/releases/create/v1", open(swagger.Schema{"ReleaseId": text, "ReleaseVersion": text}), "newer than 2020.5 (GO releases)"},
+	{"POST", "/api/projects/import-export/export", open(swagger.Schema{"TaskId": text, "ProjectIds": swagger.Schema{"type": "array", "items": text}}), "newer than 2020.5 (MC projectExportResponse)"},
+	{"POST", "/api/projects/import-export/import/preview", open(swagger.Schema{"Projects": swagger.Schema{"type": "array", "items": open(swagger.Schema{"Name": text, "Channels": swagger.Schema{"type": "array", "items": text},
+		"Runbooks": swagger.Schema{"type": "array", "items": text}})}, "Environments": swagger.Schema{"type": "array", "items": text}}), "newer than 2020.5 (MC projectImportPreviewResponse)"},
 	{"GET", "/api/retentionpolicies", open(swagger.Schema{"Id": text, "SpaceId": text, "RetentionType": text, "Strategy": text}), "newer than 2020.5 (GO retention)"},
 	{"GET", "/api/capabilities", open(swagger.Schema{"Capabilities": swagger.Schema{"type": "array", "items": text}}), "newer than 2020.5"},
 	{"GET", "/api/configuration/feature-toggles", open(swagger.Schema{"FeatureToggles": swagger.Schema{"type": "array", "items": open(swagger.Schema{
 		"Name": text, "IsEnabled": boolean})}}), "newer than 2020.5"},
+	{"POST", "/api/serviceaccounts/{id}/oidcidentities/create/v1", oidcIdentity, "newer than 2020.5 (GO serviceaccounts)"},
+	{"GET", "/api/serviceaccounts/{id}/oidcidentities/v1", open(swagger.Schema{"ServerUrl": text, "ExternalId": text, "Count": number,
+		"OidcIdentities": swagger.Schema{"type": "array", "items": oidcIdentity}}), "newer than 2020.5 (GO serviceaccounts)"},
+	{"GET", "/api/serviceaccounts/{id}/oidcidentities/{identity}/v1", oidcIdentity, "newer than 2020.5 (GO serviceaccounts)"},
+	{"PUT", "/api/serviceaccounts/{id}/oidcidentities/{identity}/v1", nil, "newer than 2020.5 (GO serviceaccounts: it answers nothing of use)"},
+	{"DELETE", "/api/serviceaccounts/{id}/oidcidentities/{identity}/v1", nil, "newer than 2020.5 (GO serviceaccounts)"},
+	{"GET", "/.well-known/openid-configuration", open(swagger.Schema{"issuer": text, "token_endpoint": text, "jwks_uri": text}), "newer than 2020.5 (CLI login)"},
 }
+
+// oidcIdentity is what a service account trusts.
+var oidcIdentity = open(swagger.Schema{"Id": text, "Name": text, "Issuer": text, "Subject": text, "Audience": text, "ServiceAccountId": text})
 
 // open is the schema of an object that has at least these properties.
 func open(properties swagger.Schema) swagger.Schema {

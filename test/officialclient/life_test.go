@@ -138,7 +138,9 @@ func lay(t *testing.T, c *client.Client) *ground {
 	team.SpaceID = space
 	g.team, err = c.Teams.Add(team)
 	must(t, "team", err)
-	g.role, err = userroles.Add(c, userroles.NewUserRole("Ground"))
+	role := userroles.NewUserRole("Ground")
+	role.GrantedSpacePermissions = []string{"EnvironmentView"} // a role without any cannot be given in a space
+	g.role, err = userroles.Add(c, role)
 	must(t, "role", err)
 	g.user, err = users.Add(c, account("ground"))
 	must(t, "user", err)

@@ -46,6 +46,11 @@ func TestGoldens(t *testing.T) {
 	at := time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC)
 	for name, c := range map[string]templ.Component{
 		"gallery": design.Gallery(),
+		"shell-extra": with(design.Shell(design.Frame{
+			Assets: design.NewAssets("/a/"), Product: "Space server", Title: "Dashboard", Theme: "auto", User: "Ada", Find: "Find a project", Menu: templ.Raw("<b>Menu</b>"), SettingsHref: "/profile", Extra: []string{"docs.js", "design.css"},
+		}), "<p>body</p>"),
+		"area": design.Textarea(design.Field{Name: "script", Label: "Script", Attrs: templ.Attributes{"rows": "12"}}),
+		"mark": design.Mark("succeeded"),
 		"shell": with(design.Shell(design.Frame{
 			Assets: design.NewAssets("/a/"), Product: "ODCM", Version: "1.2", Title: "Payments", Intro: "A Space", Theme: "auto", Since: "e-1", Space: "Payments",
 			Crumbs: []design.Crumb{{Label: "Spaces", Href: "/spaces"}}, Tabs: []design.Tab{{Label: "Overview", Href: "#", On: true}}, User: "Lisa Shipping", UserDetail: "Member",

@@ -75,6 +75,15 @@ func (f Field) attributes() templ.Attributes {
 	return a
 }
 
+// area are the attributes of a field of several lines: three, where nothing else is said.
+func (f Field) area() templ.Attributes {
+	a := f.attributes()
+	if _, said := a["rows"]; !said {
+		a["rows"] = "3"
+	}
+	return a
+}
+
 func (p FormProps) method() string {
 	if p.Method == "" {
 		return "post"

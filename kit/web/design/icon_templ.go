@@ -13,7 +13,7 @@ var paths = map[string]string{
 	"activity": "M3 12h4l3 7 4-14 3 7h4", "alert": "M12 4 2.8 19.5h18.4zM12 10v4.5M12 17v.2", "archive": "M3.5 5h17v4h-17zM5 9v10h14V9M10 13h4",
 	"arrow-right": "M5 12h14M13 6l6 6-6 6", "arrow-left": "M19 12H5M11 6l-6 6 6 6", "bell": "M6 16v-5a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.5h4",
 	"box": "M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9", "calendar": "M4 6h16v14H4zM4 10h16M8 3.5V7M16 3.5V7",
-	"chart": "M4 4v16h16M8 16v-4M12 16V8M16 16v-6", "check": "M4.5 12.5l5 5 10-11", "chevron-down": "M6 9.5l6 6 6-6", "chevron-right": "M9.5 6l6 6-6 6",
+	"chart": "M4 4v16h16M8 16v-4M12 16V8M16 16v-6", "check": "M4.5 12.5l5 5 10-11", "chevron-down": "M6 9.5l6 6 6-6", "chevron-up": "M6 14.5l6-6 6 6", "chevron-right": "M9.5 6l6 6-6 6",
 	"chevrons": "M8 9.5 12 5.5l4 4M8 14.5l4 4 4-4", "clock": "M12 3.5a8.5 8.5 0 1 1 0 17 8.5 8.5 0 0 1 0-17zM12 7.5V12l3 2",
 	"copy": "M9 9h11v11H9zM5.5 15H4V4h11v1.5", "cpu": "M7 7h10v10H7zM10 10h4v4h-4zM9.5 7V3.5M14.5 7V3.5M9.5 20.5V17M14.5 20.5V17M7 9.5H3.5M7 14.5H3.5M20.5 9.5H17M20.5 14.5H17",
 	"database": "M4.5 6c0-1.7 3.4-3 7.5-3s7.5 1.3 7.5 3-3.4 3-7.5 3-7.5-1.3-7.5-3zM4.5 6v12c0 1.7 3.4 3 7.5 3s7.5-1.3 7.5-3V6M4.5 12c0 1.7 3.4 3 7.5 3s7.5-1.3 7.5-3",

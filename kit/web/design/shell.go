@@ -1,6 +1,7 @@
 package design
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/a-h/templ"
@@ -22,7 +23,11 @@ type Frame struct {
 	Space            string // what the switcher's button says; "" for "Go to"
 	User, UserDetail string // who is signed in, and their role
 	Nav              []NavGroup
-	Flash, FlashTone string // a toast to begin with
+	Flash, FlashTone string          // a toast to begin with
+	Find             string          // what the palette says it finds; "Find a Space or a page" if empty
+	Menu             templ.Component // beside the brand: what else there is to switch to; nil for nothing
+	SettingsHref     string          // where the account's menu leads; "/settings" if empty
+	Extra            []string        // names of further style sheets and scripts among the assets
 }
 
 // Crumb is a step of the way to a page.
@@ -80,6 +85,10 @@ func groupsOf(found []Choice) (groups []choiceGroup) {
 func choiceID(i int) string { return "choice-" + strconv.Itoa(i) }
 
 func groupID(i int) string { return "choices-" + strconv.Itoa(i) }
+
+func (f Frame) find() string { return cmp.Or(f.Find, "Find a Space or a page") }
+
+func (f Frame) settings() string { return cmp.Or(f.SettingsHref, "/settings") }
 
 // windowTitle leads with what is wrong, because a tab shows little more than the beginning.
 func (f Frame) windowTitle() string {

@@ -32,6 +32,12 @@ var looks = map[string]look{
 	"resolved":    {"Resolved", "success", "check"},
 	"enabled":     {"Enabled", "success", "check"},
 	"disabled":    {"Disabled", "neutral", "minus"},
+	"healthy":     {"Healthy", "success", "check"},
+	"warnings":    {"Warnings", "warning", "alert"},
+	"unhealthy":   {"Unhealthy", "danger", "x"},
+	"unavailable": {"Unavailable", "danger", "offline"},
+	"skipped":     {"Skipped", "neutral", "minus"},
+	"attention":   {"Needs a person", "warning", "user"},
 }
 
 func lookOf(state string) look {

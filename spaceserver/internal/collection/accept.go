@@ -45,9 +45,14 @@ func (k *Kind) accept(sent octopus.Object, asked bool) (octopus.Object, error) {
 	return fitted, nil
 }
 
-// ready completes and checks n.New before it is written.
-func (c *Change) ready() error {
+// ready completes and checks c.New before it is written; asked for by a client, it must be permitted too.
+func (c *Change) ready(asked bool) error {
 	k := c.Kind
+	if asked && k.Permit != nil {
+		if err := k.Permit(c); err != nil {
+			return err
+		}
+	}
 	if k.Scope == InSpace {
 		c.New.Set("SpaceId", c.Space)
 	} else if k.Scope == InBoth {

@@ -43,6 +43,9 @@ type Call struct {
 	// Body is the request's body, bounded by the server's limit. Multipart forms are for Action handlers to read.
 	Body   io.Reader
 	Header http.Header
+	// Origin is the scheme and host that the request was sent to, as the client named them; Address is the client's IP
+	// address. Both are there for anonymous requests too.
+	Origin, Address string
 }
 
 // Made is answered with status 201 Created.

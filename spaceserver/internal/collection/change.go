@@ -32,6 +32,7 @@ type Change struct {
 
 	batch     *batch
 	cascading bool
+	silent    bool
 }
 
 // Cascading tells whether a deletion is part of the deletion of what owns the document.
@@ -83,8 +84,15 @@ func (s *Service) transact(ctx context.Context, r Request, quiet bool, f func(c 
 	if b.decides {
 		s.decided()
 	}
+	if len(b.events) > 0 {
+		s.noted(b.events)
+	}
 	return nil
 }
+
+// Decides says that the change, though it is none of a kind that [Kind.Decides], changes who may do what: every replica
+// reads that again.
+func (c *Change) Decides() { c.batch.decides = true }
 
 // explain turns what the store says into what a client should read.
 func explain(err error) error {
@@ -233,15 +241,7 @@ func (c *Change) Secrets(kind, id, space string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := map[string]string{}
-	for path, text := range sealed {
-		plain, err := c.Service.sealer.Open(text, kind+"/"+id+path)
-		if err != nil {
-			return nil, err
-		}
-		open[path] = string(plain)
-	}
-	return open, nil
+	return c.Service.open(kind, id, sealed)
 }
 
 // Setting reads a setting of the whole server, and sets it where it was never set.
@@ -253,6 +253,14 @@ func (c *Change) Setting(name, otherwise string) (string, error) {
 func (c *Change) In(space string) *Change {
 	n := *c
 	n.Space = space
+	return &n
+}
+
+// Silently is the same transaction without the plain events of its changes: what the server finds out by itself leaves events
+// of its own, by [Change.Note].
+func (c *Change) Silently() *Change {
+	n := *c
+	n.silent = true
 	return &n
 }
 
@@ -324,7 +332,7 @@ func (c *Change) create(k *Kind, sent octopus.Object, asked bool) (document.Row,
 		n.ID = k.Name + "-" + strconv.FormatInt(row.Sequence, 10)
 	}
 	n.New.Set("Id", n.ID)
-	if err := n.ready(); err != nil {
+	if err := n.ready(asked); err != nil {
 		return row, err
 	}
 	row, err = n.rowOf(row, nil)
@@ -394,7 +402,7 @@ func (c *Change) update(k *Kind, old document.Row, sent octopus.Object, asked bo
 	if k.Versioned {
 		n.New.Set("Version", n.Old.Int("Version")+1)
 	}
-	if err := n.ready(); err != nil {
+	if err := n.ready(asked); err != nil {
 		return old, err
 	}
 	sealed, err := c.Service.Store.Sealed(c.Context, c.Tx, k.Name, old.ID, old.Space)

@@ -48,7 +48,7 @@ type Difference struct {
 func (c *Change) note(category string, row document.Row) {
 	c.batch.decides = c.batch.decides || c.Kind.Decides
 	c.batch.spaces = c.batch.spaces || c.Kind.Name == "Spaces"
-	if c.batch.quiet || c.Kind.Silent {
+	if c.batch.quiet || c.silent || c.Kind.Silent {
 		return
 	}
 	o := c.New
@@ -72,7 +72,7 @@ func (c *Change) note(category string, row document.Row) {
 	change := ChangeDetails{DocumentContext: row.Body}
 	if category == "Modified" {
 		now, _ := octopus.ParseObject(row.Body)
-		if change.Differences = differences(c.Old, now); len(change.Differences) == 0 {
+		if change.Differences = Differences(c.Old, now); len(change.Differences) == 0 {
 			return
 		}
 	}
@@ -103,7 +103,8 @@ func (c *Change) Note(category, space, message, title string, related []string, 
 		Occurred: c.batch.at, Related: related, Body: body})
 }
 
-func differences(before, after octopus.Object) []Difference {
+// Differences are what changed between two texts of a document.
+func Differences(before, after octopus.Object) []Difference {
 	var all []Difference
 	for name, value := range after.All() {
 		if name == "LastModifiedOn" || name == "LastModifiedBy" || name == "Version" {

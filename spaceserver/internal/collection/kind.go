@@ -65,8 +65,10 @@ type Kind struct {
 	// Project, Environments and Tenants are the members (ids or arrays of ids) that restricted grants look at; "Id" for
 	// the document itself.
 	Project, Environments, Tenants, ProjectGroup string
-	Required                                     []string
-	References                                   []Reference
+	// Everywhere says that a document without environments holds in all of them.
+	Everywhere bool
+	Required   []string
+	References []Reference
 	// Ours are members that only the server sets: ignored in what clients send.
 	Ours       []string
 	Permission Verbs
@@ -99,6 +101,9 @@ type Kind struct {
 
 	// Before runs ahead of the transaction of a client's create or change, for work that takes long: hashing a password.
 	Before func(ctx context.Context, r Request, sent *octopus.Object) error
+	// Permit refuses what the four permissions would let through of a client's create or change, where it matters what exactly
+	// is changed. It runs before Prepare, and not for changes of the server's own doing.
+	Permit func(c *Change) error
 	// Prepare validates and completes c.New before it is written; see [Change]. It runs for creates and changes.
 	Prepare func(c *Change) error
 	// Settle makes what comes with the document, after it was written.

@@ -2,6 +2,7 @@ package collection
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -225,3 +226,32 @@ func (c *Change) Conceal(name string, o octopus.Object) ([]byte, error) {
 	}
 	return clean, c.Service.Store.Set(c.Context, c.Tx, "sealed/"+name, string(sealed))
 }
+
+// Revealed opens the secrets of a setting that [Change.Conceal] sealed, by their path in it, for the server's own use.
+func (s *Service) Revealed(ctx context.Context, name string) (map[string]string, error) {
+	text, err := s.Store.Setting(ctx, s.Store.DB.Read(), "sealed/"+name)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	var sealed map[string]string
+	if err := json.Unmarshal([]byte(text), &sealed); err != nil {
+		return nil, err
+	}
+	if len(sealed) > 0 {
+		if err := s.sealer.Ready(); err != nil {
+			return nil, err
+		}
+	}
+	return s.open("setting", name, sealed)
+}
+
+// Seal encrypts what is no part of a document, bound to its place. Call it outside of transactions: it may make the key.
+func (s *Service) Seal(plain []byte, place string) (string, error) {
+	if err := s.sealer.Ready(); err != nil {
+		return "", err
+	}
+	return s.sealer.Seal(plain, place)
+}
+
+// Unseal opens what [Service.Seal] made for the place.
+func (s *Service) Unseal(sealed, place string) ([]byte, error) { return s.sealer.Open(sealed, place) }

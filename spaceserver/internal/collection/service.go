@@ -30,6 +30,7 @@ type Service struct {
 	sealer   Sealer
 	now      func() time.Time
 	decided  func()
+	noted    func([]document.Event)
 	users    map[string][]referrer // kind -> who refers to it
 	spaces   atomic.Pointer[Directory]
 	readOnly atomic.Bool
@@ -43,17 +44,22 @@ type Options struct {
 	Now    func() time.Time // time.Now if nil
 	// Decided is called after a commit that changes who may do what.
 	Decided func()
+	// Noted is called after a commit that left events. It must not block.
+	Noted func(events []document.Event)
 }
 
 // New checks the table of kinds.
 func New(o Options) (*Service, error) {
-	s := &Service{Store: o.Store, kinds: o.Kinds, sealer: o.Sealer, now: o.Now, decided: o.Decided,
+	s := &Service{Store: o.Store, kinds: o.Kinds, sealer: o.Sealer, now: o.Now, decided: o.Decided, noted: o.Noted,
 		byName: map[string]*Kind{}, byType: map[string]*Kind{}, links: map[string]linkSet{}, users: map[string][]referrer{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.decided == nil {
 		s.decided = func() {}
+	}
+	if s.noted == nil {
+		s.noted = func([]document.Event) {}
 	}
 	for _, k := range o.Kinds {
 		if err := k.compile(); err != nil {
@@ -83,6 +89,9 @@ func (s *Service) Kinds() []*Kind { return s.kinds }
 
 // Kind returns a kind by its name, nil where there is none.
 func (s *Service) Kind(name string) *Kind { return s.byName[name] }
+
+// OfType returns a kind by the type of its documents, nil where there is none.
+func (s *Service) OfType(typ string) *Kind { return s.byType[typ] }
 
 // Now is the server's time, UTC.
 func (s *Service) Now() time.Time { return s.now().UTC() }
@@ -150,6 +159,28 @@ func (d Document) append(b []byte) ([]byte, error) {
 	}
 	b = d.links.write(b, d.Row)
 	return append(b, '}'), nil
+}
+
+// Secrets opens the secrets of a document by their path in it ("/Variables/<Id>/Value"), for the server's own use: nothing
+// of it may be answered.
+func (s *Service) Secrets(ctx context.Context, kind, id, space string) (map[string]string, error) {
+	sealed, err := s.Store.Sealed(ctx, s.Store.DB.Read(), kind, id, space)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(kind, id, sealed)
+}
+
+func (s *Service) open(kind, id string, sealed map[string]string) (map[string]string, error) {
+	open := make(map[string]string, len(sealed))
+	for path, text := range sealed {
+		plain, err := s.sealer.Open(text, kind+"/"+id+path)
+		if err != nil {
+			return nil, err
+		}
+		open[path] = string(plain)
+	}
+	return open, nil
 }
 
 // View is what Present gets.
@@ -260,6 +291,11 @@ func (s *Service) scope(r Request, k *Kind) ([]string, error) {
 	return spaces, nil
 }
 
+// Sees tells whether someone may see a document, for those who come upon it otherwise.
+func (s *Service) Sees(p permission.Principal, row document.Row) bool {
+	return s.sees(p, s.byName[row.Kind], row)
+}
+
 func (s *Service) sees(p permission.Principal, k *Kind, row document.Row) bool {
 	if k.Visible != nil && !k.Visible(p, row) {
 		return false
@@ -282,6 +318,7 @@ func (k *Kind) target(row document.Row) permission.Target {
 	t.ProjectGroup = first(k.ids(o, row.ID, k.ProjectGroup))
 	t.Environments = k.ids(o, row.ID, k.Environments)
 	t.Tenants = k.ids(o, row.ID, k.Tenants)
+	t.Everywhere = k.Everywhere
 	return t
 }
 
@@ -291,6 +328,13 @@ func (k *Kind) ids(o octopus.Object, id, member string) []string {
 		return nil
 	case member == "Id":
 		return []string{id}
+	}
+	for { // a path through objects: Arguments.EnvironmentId
+		name, rest, deeper := strings.Cut(member, ".")
+		if !deeper {
+			break
+		}
+		o, member = o.Object(name), rest
 	}
 	if one := o.Text(member); one != "" {
 		return []string{one}

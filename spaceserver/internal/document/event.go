@@ -3,6 +3,7 @@ package document
 import (
 	"context"
 	"database/sql"
+	"iter"
 	"strings"
 	"time"
 
@@ -103,17 +104,42 @@ func (s *Store) Events(ctx context.Context, h db.Querier, q EventQuery) (events 
 	if take <= 0 {
 		take = maxTake
 	}
-	text := "SELECT auto_id, space, category, document_type, user_id, occurred, related, body FROM spaceserver_event" +
-		w.text() + order + " LIMIT " + w.arg(take) + " OFFSET " + w.arg(q.Skip)
-	events, err = db.Collect(ctx, h, func(r db.Row) (Event, error) {
-		var e Event
-		var occurred int64
-		var related string
-		err := r.Scan(&e.AutoID, &e.Space, &e.Category, &e.Type, &e.User, &occurred, &related, &e.Body)
-		e.Occurred, e.Related = db.Time(occurred), strings.Fields(related)
-		return e, err
-	}, text, w.args...)
+	text := "SELECT " + eventColumns + " FROM spaceserver_event" + w.text() + order + " LIMIT " + w.arg(take) + " OFFSET " + w.arg(q.Skip)
+	events, err = db.Collect(ctx, h, scanEvent, text, w.args...)
 	return events, total, err
+}
+
+const eventColumns = "auto_id, space, category, document_type, user_id, occurred, related, body"
+
+func scanEvent(r db.Row) (Event, error) {
+	var e Event
+	var occurred int64
+	var related string
+	err := r.Scan(&e.AutoID, &e.Space, &e.Category, &e.Type, &e.User, &occurred, &related, &e.Body)
+	e.Occurred, e.Related = db.Time(occurred), strings.Fields(related)
+	return e, err
+}
+
+// EachEvent yields all events that fit, newest first, for what SQL cannot ask: Skip and Take are for the caller.
+func (s *Store) EachEvent(ctx context.Context, h db.Querier, q EventQuery) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		w := q.where()
+		rows, err := h.QueryContext(ctx, "SELECT "+eventColumns+" FROM spaceserver_event"+w.text()+" ORDER BY auto_id DESC", w.args...)
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			e, err := scanEvent(rows)
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Event{}, err)
+		}
+	}
 }
 
 // PruneEvents removes what is older than the time.

@@ -179,10 +179,21 @@ func (s *Store) Delete(ctx context.Context, tx *sql.Tx, kind, id, space string) 
 	return err
 }
 
-// DeleteSpace removes every document of a space. Its events stay: audit outlives what it tells of.
+// DeleteSpace removes every document of a space, its tasks from the queue with their logs, and what is known of its
+// deployments and triggers. Its events stay: audit outlives what it tells of.
 func (s *Store) DeleteSpace(ctx context.Context, tx *sql.Tx, space string) error {
-	_, err := tx.ExecContext(ctx, "DELETE FROM spaceserver_document WHERE space=$1", space)
-	return err
+	for _, query := range []string{
+		"DELETE FROM spaceserver_log WHERE task IN (SELECT id FROM spaceserver_document WHERE kind = 'ServerTasks' AND space=$1)",
+		"DELETE FROM spaceserver_queue WHERE space=$1",
+		"DELETE FROM spaceserver_deployment WHERE space=$1",
+		"DELETE FROM spaceserver_trigger WHERE space=$1",
+		"DELETE FROM spaceserver_document WHERE space=$1",
+	} {
+		if _, err := tx.ExecContext(ctx, query, space); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SlugTaken tells whether a sibling has the slug.

@@ -29,11 +29,12 @@ type Service struct {
 	read       time.Time             // when the generation was last compared, on PostgreSQL
 	users      map[string]*User      // by id
 	keys       map[string]credential // by hash
+	policy     *Policy
 }
 
 type credential struct {
-	id, user string
-	expires  int64
+	id, user      string
+	expires, used int64
 }
 
 // User is an active user and what it may do.
@@ -42,13 +43,23 @@ type User struct {
 	Service                   bool
 	Teams                     []Team
 	Set                       *permission.Set
+	Expires                   time.Time // of the API key that was shown; zero for never
 }
 
-// Team is a team that the user is in.
-type Team struct{ ID, Name, Space string }
+// Team is a team that the user is in: as a member, or through groups that a sign-in provider named.
+type Team struct {
+	ID, Name, Space string
+	Direct          bool
+	Groups          []string // external groups that make the user a member
+}
 
-// ErrUnknown says that nobody is known by what was shown.
-var ErrUnknown = errors.New("not known")
+// What showing a credential may come to.
+var (
+	// ErrUnknown says that nobody is known by what was shown.
+	ErrUnknown = errors.New("not known")
+	// ErrExpired says that the API key was valid once.
+	ErrExpired = errors.New("expired")
+)
 
 // maxKept bounds what is kept in memory of users and keys; beyond it they are read again.
 const maxKept = 4096
@@ -69,6 +80,7 @@ func (s *Service) forget() {
 	s.epoch++
 	clear(s.users)
 	clear(s.keys)
+	s.policy = nil
 }
 
 // fresh drops what is kept where another replica changed it. On SQLite there is none.
@@ -108,7 +120,7 @@ func (s *Service) ByKey(ctx context.Context, key string) (*User, error) {
 	s.mu.RUnlock()
 	if !ok {
 		err := s.store.DB.Read().QueryRowContext(ctx,
-			"SELECT id, user_id, expires FROM spaceserver_credential WHERE hash = $1", hash).Scan(&c.id, &c.user, &c.expires)
+			"SELECT id, user_id, expires, used FROM spaceserver_credential WHERE hash = $1", hash).Scan(&c.id, &c.user, &c.expires, &c.used)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, ErrUnknown
 		}
@@ -125,9 +137,54 @@ func (s *Service) ByKey(ctx context.Context, key string) (*User, error) {
 		s.mu.Unlock()
 	}
 	if c.expires != 0 && c.expires <= db.Millis(s.now()) {
-		return nil, ErrUnknown
+		return nil, ErrExpired
 	}
-	return s.ByID(ctx, c.user)
+	user, err := s.ByID(ctx, c.user)
+	if err == nil {
+		user = user.with(c)
+		s.touch(ctx, hash, c)
+	}
+	return user, err
+}
+
+// with is the user as the holder of a credential.
+func (u *User) with(c credential) *User {
+	n := *u
+	n.Expires = db.Time(c.expires)
+	return &n
+}
+
+// useful is how exactly the last use of a key is known: a write for each request would cost more than it tells.
+const useful = 10 * time.Minute
+
+// touch keeps when a key was last used. That it cannot be kept, on a full disk, is no reason to turn the key away.
+func (s *Service) touch(ctx context.Context, hash string, c credential) {
+	now := db.Millis(s.now())
+	if now-c.used < useful.Milliseconds() {
+		return
+	}
+	s.mu.Lock()
+	if kept, ok := s.keys[hash]; ok && kept.used != c.used {
+		s.mu.Unlock()
+		return // somebody else does it
+	}
+	c.used = now
+	s.keys[hash] = c
+	s.mu.Unlock()
+	_ = s.store.Tx(context.WithoutCancel(ctx), func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE spaceserver_credential SET used = $1 WHERE id = $2", now, c.id)
+		return err
+	})
+}
+
+// LastUsed tells when an API key was last used, by the id of its document; zero for never.
+func (s *Service) LastUsed(ctx context.Context, id string) (time.Time, error) {
+	var used int64
+	err := s.store.DB.Read().QueryRowContext(ctx, "SELECT used FROM spaceserver_credential WHERE id = $1", id).Scan(&used)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return db.Time(used), err
 }
 
 // ByID returns an active user with its permissions.
@@ -234,6 +291,9 @@ func DropUser(ctx context.Context, tx *sql.Tx, user string) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM spaceserver_credential WHERE user_id = $1", user); err != nil {
 		return err
 	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM spaceserver_external_group WHERE user_id = $1", user); err != nil {
+		return err
+	}
 	return DropSessions(ctx, tx, user)
 }
 
@@ -276,6 +336,10 @@ func (s *Service) Load(ctx context.Context, id string) (*User, error) {
 }
 
 func (s *Service) teams(ctx context.Context, q db.Querier, user string) ([]Team, error) {
+	groups, err := s.groups(ctx, q, user)
+	if err != nil {
+		return nil, err
+	}
 	var teams []Team
 	for row, err := range s.store.Each(ctx, q, document.Query{Kind: "Teams", Order: document.OldestFirst}) {
 		if err != nil {
@@ -289,8 +353,15 @@ func (s *Service) teams(ctx context.Context, q db.Querier, user string) ([]Team,
 		for _, id := range o.Texts("MemberUserIds") {
 			member = member || id == user
 		}
-		if member {
-			teams = append(teams, Team{row.ID, o.Text("Name"), row.Space})
+		var external []string
+		if len(groups) > 0 {
+			for _, group := range o.Objects("ExternalSecurityGroups") {
+				external = append(external, group.Text("Id"))
+			}
+			external = common(external, groups)
+		}
+		if member || len(external) > 0 {
+			teams = append(teams, Team{row.ID, o.Text("Name"), row.Space, member, external})
 		}
 	}
 	return teams, nil
@@ -333,14 +404,26 @@ func (s *Service) grants(ctx context.Context, q db.Querier, teams []Team) (*perm
 }
 
 func (s *Service) grant(ctx context.Context, q db.Querier, set *permission.Set, role, scoped octopus.Object, space string) error {
+	// A role that grants on the whole server does so wherever it is held (security/users-and-teams/system-and-space-permissions).
+	for _, name := range role.Texts("GrantedSystemPermissions") {
+		set.System[permission.Name(name)] = true
+	}
 	if space == "" {
-		for _, name := range role.Texts("GrantedSystemPermissions") {
-			set.System[permission.Name(name)] = true
-		}
 		return nil
 	}
 	g := permission.Grant{Space: space, Projects: some(scoped.Texts("ProjectIds")), ProjectGroups: some(scoped.Texts("ProjectGroupIds")),
 		Environments: some(scoped.Texts("EnvironmentIds")), Tenants: some(scoped.Texts("TenantIds"))}
+	if len(g.Projects) > 0 {
+		rows, _, err := s.store.List(ctx, q, document.Query{Kind: "Projects", Spaces: []string{space}, IDs: g.Projects})
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if o, err := octopus.ParseObject(row.Body); err == nil {
+				g.Above = append(g.Above, o.Text("ProjectGroupId"))
+			}
+		}
+	}
 	for _, group := range g.ProjectGroups {
 		// A group stands for its projects, so that deciding needs no look-up.
 		rows, _, err := s.store.List(ctx, q, document.Query{Kind: "Projects", Spaces: []string{space}, Contains: `"` + group + `"`})
@@ -364,4 +447,47 @@ func some(list []string) []string {
 		return nil
 	}
 	return list
+}
+
+// TeamSet works out what the teams together may do. Teams that are gone grant nothing.
+func (s *Service) TeamSet(ctx context.Context, ids []string) (*permission.Set, error) {
+	return s.Granted(ctx, s.store.DB.Read(), ids)
+}
+
+// Granted is [Service.TeamSet] as a transaction sees it.
+func (s *Service) Granted(ctx context.Context, q db.Querier, ids []string) (*permission.Set, error) {
+	rows, _, err := s.store.List(ctx, q, document.Query{Kind: "Teams", IDs: ids})
+	if err != nil || len(ids) == 0 {
+		return &permission.Set{}, err
+	}
+	var teams []Team
+	for _, row := range rows {
+		teams = append(teams, Team{ID: row.ID, Space: row.Space})
+	}
+	return s.grants(ctx, q, teams)
+}
+
+// GrantedTo works out what a user may do, active or not, as a transaction sees it.
+func (s *Service) GrantedTo(ctx context.Context, q db.Querier, user string) (*permission.Set, error) {
+	teams, err := s.teams(ctx, q, user)
+	if err != nil {
+		return nil, err
+	}
+	return s.grants(ctx, q, teams)
+}
+
+// GrantedBy works out what a role grants with what restricts it (a ScopedUserRole), in the space or, for "", on the server.
+func (s *Service) GrantedBy(ctx context.Context, q db.Querier, role, scoped octopus.Object, space string) (*permission.Set, error) {
+	set := &permission.Set{System: map[permission.Name]bool{}, Spaces: map[permission.Name][]permission.Grant{}}
+	return set, s.grant(ctx, q, set, role, scoped, space)
+}
+
+// TeamsOf lists the ids of the teams that a user is in, as a transaction sees it.
+func (s *Service) TeamsOf(ctx context.Context, q db.Querier, user string) ([]string, error) {
+	teams, err := s.teams(ctx, q, user)
+	ids := make([]string, len(teams))
+	for i, t := range teams {
+		ids[i] = t.ID
+	}
+	return ids, err
 }

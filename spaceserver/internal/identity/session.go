@@ -10,12 +10,11 @@ import (
 	"odcm/kit/db"
 )
 
-// Octopus's own defaults (security/users-and-teams/timeouts-and-invalidation in its documentation).
-const (
-	idle     = 20 * time.Minute
-	remember = 20 * 24 * time.Hour
-	longest  = 24 * time.Hour
-)
+// longest is how long a session may last that ends with the browser: nobody means to leave one open for days.
+const longest = 24 * time.Hour
+
+// skew is how far the clocks of nodes may differ.
+const skew = time.Minute
 
 // Session is a signed-in browser.
 type Session struct {
@@ -28,10 +27,14 @@ type Session struct {
 
 // Start makes a session for a user.
 func (s *Service) Start(ctx context.Context, user string, keep bool) (Session, error) {
+	policy, err := s.Policy(ctx)
+	if err != nil {
+		return Session{}, err
+	}
 	now := s.now()
-	session := Session{Token: rand.Text() + rand.Text(), CSRF: rand.Text() + rand.Text(), User: user, Keep: keep, Expires: now.Add(longest)}
-	if keep {
-		session.Expires = now.Add(remember)
+	session := Session{Token: rand.Text() + rand.Text(), CSRF: rand.Text() + rand.Text(), User: user, Keep: keep && policy.Remember, Expires: now.Add(policy.Longest)}
+	if !session.Keep {
+		session.Expires = now.Add(min(longest, policy.Longest))
 	}
 	return session, s.store.DB.Tx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM spaceserver_session WHERE expires < $1", db.Millis(now)); err != nil {
@@ -56,8 +59,14 @@ func (s *Service) BySession(ctx context.Context, token string) (*User, Session, 
 	if err != nil {
 		return nil, session, err
 	}
+	policy, err := s.Policy(ctx)
+	if err != nil {
+		return nil, session, err
+	}
+	// A session from before the limits were lowered may not outlive them either.
 	session.Expires = db.Time(expires)
-	if !now.Before(session.Expires) || (!session.Keep && now.Sub(db.Time(seen)) > idle) {
+	left := session.Expires.Sub(now)
+	if left <= 0 || left > policy.Longest+skew || !session.Keep && now.Sub(db.Time(seen)) > policy.Idle {
 		return nil, session, ErrUnknown
 	}
 	if now.Sub(db.Time(seen)) > time.Minute { // once a minute is enough to tell idle from busy

@@ -5,6 +5,7 @@ import (
 
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/kinds/release"
+	"odcm/spaceserver/internal/permission"
 	"odcm/spaceserver/internal/problem"
 )
 
@@ -12,22 +13,20 @@ import (
 // more than that there is no such route.
 func refusals() []collection.Action {
 	var actions []collection.Action
-	for _, r := range []struct{ method, path, reason string }{
-		{"POST", "projects/import-export/export", "This Space server version does not export projects: read them with GET, which loses nothing."},
-		{"POST", "projects/import-export/import", "This Space server version does not import projects: create them with POST."},
-		{"POST", "projects/import-export/import/preview", "This Space server version does not import projects: create them with POST."},
-		{"POST", "projects/import-export/import-files", "This Space server version does not import projects: create them with POST."},
-		{"POST", "migrations/partialexport", "This Space server version does not take part in migrations."},
-		{"POST", "migrations/import", "This Space server version does not take part in migrations."},
-		{"POST", "certificates/generate", "This Space server makes no certificates: send one that you have."},
+	for _, r := range []struct {
+		method, path string
+		needed       permission.Name
+		reason       string
+	}{
+		{"POST", "migrations/partialexport", "", "This Space server version does not take part in migrations."},
+		{"POST", "migrations/import", "", "This Space server version does not take part in migrations."},
+		{"POST", "certificates/generate", "CertificateCreate", "This Space server makes no certificates: send one that you have."},
 	} {
 		scope := collection.InSpace
 		if strings.HasPrefix(r.path, "migrations") {
 			scope = collection.InBoth
 		}
-		actions = append(actions, collection.Action{Method: r.method, Path: r.path, Scope: scope, Handle: func(*collection.Call) (any, error) { return nil, problem.Unsupported("%s", r.reason) }})
+		actions = append(actions, collection.Action{Method: r.method, Path: r.path, Scope: scope, Permission: r.needed, Handle: func(*collection.Call) (any, error) { return nil, problem.Unsupported("%s", r.reason) }})
 	}
-	return append(actions, collection.Action{Method: "GET", Path: "projects/import-export/import-files", Handle: func(*collection.Call) (any, error) {
-		return map[string]any{"ProjectImportFiles": []any{}}, nil
-	}}, collection.Action{Method: "GET", Path: "channels/rule-test", Handle: release.TestRule}, collection.Action{Method: "POST", Path: "channels/rule-test", Handle: release.TestRule})
+	return append(actions, collection.Action{Method: "GET", Path: "channels/rule-test", Handle: release.TestRule}, collection.Action{Method: "POST", Path: "channels/rule-test", Handle: release.TestRule})
 }

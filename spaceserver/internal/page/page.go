@@ -1,54 +1,100 @@
-// Package page is what a browser sees at / of a Space server: which server this is, its spaces and its node, for those who
-// are signed in; the form to sign in, for the others. The links "/app#/..." that documents carry lead here too.
+// Package page is the Space server's own web interface: dashboard, projects, releases, tasks, infrastructure, library,
+// people, audit and configuration, each in a package of its own below. Pages are drawn on the server and work without
+// script where that makes sense; what they do they do through the REST routes, for the one who looks (package visit).
+// The links "/app#/..." that documents carry lead here too.
 package page
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 
 	"odcm/kit/web/design"
 	"odcm/spaceserver/internal/collection"
-	"odcm/spaceserver/internal/permission"
+	"odcm/spaceserver/internal/page/dashboard"
+	"odcm/spaceserver/internal/page/infrastructure"
+	"odcm/spaceserver/internal/page/library"
+	"odcm/spaceserver/internal/page/people"
+	"odcm/spaceserver/internal/page/process"
+	"odcm/spaceserver/internal/page/project"
+	"odcm/spaceserver/internal/page/release"
+	"odcm/spaceserver/internal/page/server"
+	"odcm/spaceserver/internal/page/task"
+	"odcm/spaceserver/internal/page/tenant"
+	"odcm/spaceserver/internal/page/variable"
+	"odcm/spaceserver/internal/page/visit"
 	"odcm/spaceserver/internal/problem"
+	"odcm/spaceserver/internal/signin"
 )
 
-// Door lets people in and out: package rest keeps the cookies.
+// Door lets people in and out, and answers what pages ask: package rest.
 type Door interface {
-	Principal(w http.ResponseWriter, r *http.Request) (permission.Principal, error)
+	visit.Door
 	SignIn(w http.ResponseWriter, r *http.Request, username, password string, keep bool) error
 	SignOut(w http.ResponseWriter, r *http.Request) error
 }
 
-// Options are what the page shows.
+// Options are what the pages need.
 type Options struct {
 	Service                     *collection.Service
 	Door                        Door
 	Name, Version, Installation string
-	Draining                    func(ctx context.Context) (bool, error)
-	Logger                      *slog.Logger
+	// Providers are the ways to sign in beside the password; nil for none.
+	Providers func(ctx context.Context) ([]signin.Provider, error)
+	// Follow tells what a task writes; nil where logs do not change while one looks.
+	Follow task.Follow
+	// ODCM is the address of the ODCM that this Space is enlisted with: its menu of Spaces gets its place in the header.
+	ODCM   string
+	Logger *slog.Logger
 }
 
-// policy lets the page use its own style sheet, script and icons, and nothing else.
+//go:embed asset
+var files embed.FS
+
+// policy lets the pages use their own style sheets, scripts and icons, and nothing else: no script and no style stands in a
+// page itself, so there is nothing to give a nonce to.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // New makes the handler of everything that is not below /api.
 func New(o Options) http.Handler {
-	// The style sheet is unpacked for the first page, not at the start: most Space servers never show one.
-	assets := sync.OnceValue(func() *design.Assets { return design.NewAssets("/assets/") })
-	p := &pages{o, assets}
+	// Style sheets are packed for the first page, not at the start: most Space servers never show one.
+	assets := sync.OnceValue(func() *design.Assets {
+		a := design.NewAssets("/assets/")
+		for _, name := range []string{"space.css", "space.js"} {
+			content, _ := files.ReadFile("asset/" + name) // it is embedded
+			a.Add(name, content)
+		}
+		return a
+	})
 	mux := http.NewServeMux()
+	p := &pages{o, assets}
+	desk := &visit.Desk{Door: o.Door, Service: o.Service, Mux: mux, Assets: assets, Version: o.Version, ODCM: o.ODCM, Logger: o.Logger, SignIn: p.ask}
 	mux.HandleFunc("GET /assets/", func(w http.ResponseWriter, r *http.Request) { assets().ServeHTTP(w, r) })
-	mux.HandleFunc("GET /{$}", p.home)
-	mux.HandleFunc("GET /app", p.home)
-	mux.HandleFunc("GET /app/{rest...}", p.home)
 	mux.HandleFunc("POST /sign-in", p.signIn)
+	desk.Show("/sign-in", func(v *visit.Visit) visit.Page { v.Leave("/"); return visit.Page{} })
 	mux.HandleFunc("POST /sign-out", p.signOut)
-	mux.HandleFunc("/", p.none)
+	mux.HandleFunc("POST /theme", theme)
+	mux.HandleFunc("/", desk.None)
+	desk.Show("/{$}", home)
+	desk.Show("/app", home)
+	desk.Show("/app/{space}", func(v *visit.Visit) visit.Page { v.Leave(v.To("dashboard")); return visit.Page{} })
+	desk.Raw("/switch", find)
+	desk.Raw("/live", p.live)
+	dashboard.Serve(desk)
+	project.Serve(desk)
+	process.Serve(desk)
+	variable.Serve(desk)
+	release.Serve(desk)
+	task.Serve(desk, o.Follow)
+	infrastructure.Serve(desk)
+	library.Serve(desk)
+	tenant.Serve(desk)
+	people.Serve(desk)
+	server.Serve(desk)
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
@@ -61,135 +107,78 @@ type pages struct {
 	assets func() *design.Assets
 }
 
-// space is one space on the page.
-type space struct {
-	name, home, detail string
-	meta               []string
-	status             string
+// home leads to the dashboard of the space that was looked at last. An address with a fragment, as documents carry it, is the
+// script's to follow: browsers do not send it.
+func home(v *visit.Visit) visit.Page {
+	return visit.Page{Title: "Spaces", Headless: true, Body: start(v)}
 }
 
-// view is what the page shows.
-type view struct {
-	frame  design.Frame
-	failed string
-	user   string
-	status string
-	facts  []design.Fact
-	spaces []space
-}
+// ask shows the form to sign in at the address that was asked for.
+func (p *pages) ask(w http.ResponseWriter, r *http.Request) { p.form(w, r, http.StatusOK, "") }
 
-func (p *pages) home(w http.ResponseWriter, r *http.Request) {
-	v := p.view(r, p.Name)
-	who, err := p.Door.Principal(w, r)
-	if err != nil {
-		var e *problem.Error
-		if !errors.As(err, &e) || e.Status != http.StatusUnauthorized {
-			p.fail(w, r, err)
-			return
+func (p *pages) form(w http.ResponseWriter, r *http.Request, status int, failed string) {
+	next := r.PostFormValue("next")
+	if next == "" && r.Method == http.MethodGet {
+		next = r.URL.RequestURI()
+	}
+	var providers []signin.Provider
+	if p.Providers != nil {
+		var err error
+		if providers, err = p.Providers(r.Context()); err != nil { // the password still does
+			p.Logger.ErrorContext(r.Context(), "the sign-in providers could not be read", "error", err)
 		}
-		v.frame.Title = "Sign in"
-		p.render(w, r, http.StatusOK, v)
-		return
 	}
-	v.user = who.Username
-	if err := p.fill(r.Context(), who, &v); err != nil {
-		p.fail(w, r, err)
-		return
+	frame := design.Frame{Assets: p.assets(), Product: visit.Product, Version: p.Version, Title: "Sign in", Bare: true, Theme: design.ThemeOf(r), Extra: []string{"space.css", "space.js"}}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if err := signIn(frame, p.Name, local(next), r.PostFormValue("username"), failed, providers).Render(r.Context(), w); err != nil && r.Context().Err() == nil {
+		p.Logger.ErrorContext(r.Context(), "a page could not be written", "path", r.URL.Path, "error", err)
 	}
-	p.render(w, r, http.StatusOK, v)
 }
 
-func (p *pages) view(r *http.Request, title string) view {
-	return view{frame: design.Frame{Assets: p.assets(), Product: "ODCM Space server", Version: p.Version, Title: title, Bare: true, Theme: design.ThemeOf(r)}}
-}
-
-// fill reads what the user may see.
-func (p *pages) fill(ctx context.Context, who permission.Principal, v *view) error {
-	draining, err := p.Draining(ctx)
-	if err != nil {
-		return err
+// local is where to go after signing in: only a page of this server.
+func local(next string) string {
+	if next == "/sign-in" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+		return "/"
 	}
-	v.status = "online"
-	switch {
-	case p.Service.ReadOnly():
-		v.status = "maintenance"
-	case draining:
-		v.status = "draining"
-	}
-	counts, err := p.Service.Store.Counts(ctx, p.Service.Store.DB.Read(), "Projects", "Environments", "Machines", "Tenants", "Users")
-	if err != nil {
-		return err
-	}
-	database := "SQLite"
-	if p.Service.Store.DB.Postgres() {
-		database = "PostgreSQL"
-	}
-	v.facts = []design.Fact{{Label: "Version", Value: p.Version}, {Label: "Node", Value: p.Name}, {Label: "Database", Value: database},
-		{Label: "Users", Value: strconv.Itoa(counts[""]["Users"])}, {Label: "Installation", Value: p.Installation}}
-	for _, s := range p.Service.Directory().Spaces {
-		if !who.Set.Enters(s.ID) {
-			continue
-		}
-		n := counts[s.ID]
-		one := space{name: s.Name, home: "/api/" + s.ID, detail: s.ID, status: "enabled"}
-		for _, c := range []struct{ kind, one, many string }{{"Projects", "project", "projects"}, {"Environments", "environment", "environments"}, {"Machines", "target", "targets"}, {"Tenants", "tenant", "tenants"}} {
-			word := c.many
-			if n[c.kind] == 1 {
-				word = c.one
-			}
-			one.meta = append(one.meta, strconv.Itoa(n[c.kind])+" "+word)
-		}
-		v.spaces = append(v.spaces, one)
-	}
-	return nil
+	return next
 }
 
 func (p *pages) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	err := p.Door.SignIn(w, r, r.PostFormValue("username"), r.PostFormValue("password"), false)
+	err := p.Door.SignIn(w, r, r.PostFormValue("username"), r.PostFormValue("password"), r.PostFormValue("keep") != "")
 	if err == nil {
-		http.Redirect(w, r, "/", http.StatusSeeOther)
+		http.Redirect(w, r, local(r.PostFormValue("next")), http.StatusSeeOther)
 		return
 	}
-	var e *problem.Error
-	if !errors.As(err, &e) || e.Status >= http.StatusInternalServerError {
-		p.fail(w, r, err)
-		return
+	status, sentence := visit.Status(err), "The sign-in failed. It was written to the server's log; please try again."
+	if e := (*problem.Error)(nil); errors.As(err, &e) && status < http.StatusInternalServerError {
+		sentence = strings.Join(e.Errors, " ")
+		if sentence == "" {
+			sentence = e.Message
+		}
+	} else {
+		p.Logger.ErrorContext(r.Context(), "a sign-in failed", "error", err)
 	}
-	v := p.view(r, "Sign in")
-	v.failed = strings.Join(append(e.Errors, ""), " ")
-	if len(e.Errors) == 0 {
-		v.failed = e.Message
-	}
-	p.render(w, r, e.Status, v)
+	p.form(w, r, status, sentence)
 }
 
 func (p *pages) signOut(w http.ResponseWriter, r *http.Request) {
 	if err := p.Door.SignOut(w, r); err != nil {
-		p.fail(w, r, err)
+		p.Logger.ErrorContext(r.Context(), "a sign-out failed", "error", err)
+		http.Error(w, "The sign-out failed; please try again.", http.StatusInternalServerError)
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-func (p *pages) none(w http.ResponseWriter, r *http.Request) {
-	v := p.view(r, "Not found")
-	v.failed = "There is no such page on this Space server."
-	p.render(w, r, http.StatusNotFound, v)
-}
-
-func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p.Logger.ErrorContext(r.Context(), "a page failed", "path", r.URL.Path, "error", err)
-	v := p.view(r, "Something went wrong")
-	v.failed = "The page could not be made. It was written to the server's log; please try again."
-	p.render(w, r, http.StatusInternalServerError, v)
-}
-
-func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, v view) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	if err := home(v).Render(r.Context(), w); err != nil && r.Context().Err() == nil {
-		p.Logger.ErrorContext(r.Context(), "a page could not be written", "path", r.URL.Path, "error", err)
+// theme keeps the choice of a browser without script; the design's script does it by itself.
+func theme(w http.ResponseWriter, r *http.Request) {
+	chosen := r.PostFormValue("theme")
+	if chosen != "light" && chosen != "dark" {
+		chosen = "auto"
 	}
+	http.SetCookie(w, &http.Cookie{Name: design.ThemeCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 }

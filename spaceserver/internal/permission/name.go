@@ -59,7 +59,7 @@ var table = []struct{ name, where, restrictions, text string }{
 	{"DeploymentCreate", "s", deployment, "Deploy releases"},
 	{"DeploymentDelete", "s", deployment, "Delete deployments"},
 	{"DeploymentView", "s", deployment, "View deployments"},
-	{"DeploymentFreezeAdminister", "sy", "", "Create, edit and delete deployment freezes"},
+	{"DeploymentFreezeAdminister", "y", "", "Create, edit and delete deployment freezes"},
 	{"EnvironmentCreate", "s", "", "Create environments"},
 	{"EnvironmentDelete", "s", environment, "Delete environments"},
 	{"EnvironmentEdit", "s", environment, "Edit environments"},

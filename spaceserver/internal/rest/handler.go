@@ -16,14 +16,20 @@ import (
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/identity"
+	"odcm/spaceserver/internal/limit"
 	"odcm/spaceserver/internal/permission"
 	"odcm/spaceserver/internal/problem"
+	"odcm/spaceserver/internal/signin"
 )
 
 // Options are what the handler needs.
 type Options struct {
-	Service        *collection.Service
-	Identity       *identity.Service
+	Service  *collection.Service
+	Identity *identity.Service
+	External *signin.Service
+	Limiter  *limit.Limiter
+	// Policies are the rate limiting policies by their scope, as they are now.
+	Policies       func(ctx context.Context) (limit.Policies, error)
 	Actions        []collection.Action // beside those of the kinds
 	InstallationID string
 	MaxBody        int64
@@ -42,13 +48,18 @@ type Handler struct {
 // New lays out the routes.
 func New(o Options) (*Handler, error) {
 	h := &Handler{Options: o}
-	for _, a := range slices.Concat(o.Service.Routes(), o.Actions, h.session()) {
+	for _, a := range h.Routes() {
 		if err := h.routes.add(a); err != nil {
 			return nil, err
 		}
 	}
 	h.page = o.Page(h)
 	return h, nil
+}
+
+// Routes are all that is answered below /api and beside it, but pages.
+func (h *Handler) Routes() []collection.Action {
+	return slices.Concat(h.Service.Routes(), h.Actions, h.session(), h.external(), h.tokens())
 }
 
 // ServeHTTP answers one request.
@@ -81,9 +92,9 @@ func apiPath(u *url.URL) ([]string, bool) {
 	path := strings.TrimPrefix(u.EscapedPath(), "/")
 	head, rest, _ := strings.Cut(path, "/")
 	if !strings.EqualFold(head, "api") {
-		// NuGet clients and OpenID Connect's discovery have paths of their own.
+		// NuGet clients, OpenID Connect's discovery and what signs people in have paths of their own.
 		nuget := strings.EqualFold(head, "nuget") || spaceID.MatchString(head) && strings.HasPrefix(strings.ToLower(rest), "nuget/")
-		return strings.Split(strings.TrimSuffix(path, "/"), "/"), nuget || head == ".well-known"
+		return strings.Split(strings.TrimSuffix(path, "/"), "/"), nuget || head == ".well-known" || head == "token" || head == "signin" || strings.HasPrefix(path, "users/authenticate/")
 	}
 	rest = strings.Trim(rest, "/")
 	if rest == "" {
@@ -137,6 +148,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, segments []stri
 		return nil, problem.New(http.StatusMethodNotAllowed, "The requested resource does not support the HTTP method '%s'.", r.Method)
 	}
 	principal, err := h.principal(w, r)
+	if refused := h.bound(w, r, principal, found); refused != nil {
+		return nil, refused
+	}
 	if err != nil && (found == nil || !found.action.Anonymous) {
 		return nil, err
 	}
@@ -150,6 +164,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, segments []stri
 		return ""
 	}}
 	c.Principal, c.Query, c.Space, c.Named = principal, r.URL.Query(), space, space != ""
+	c.Origin, c.Address = origin(r), address(r)
 	if err := h.enter(c, found.action); err != nil {
 		return nil, err
 	}
@@ -209,7 +224,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {
 		h.Logger.ErrorContext(r.Context(), "a request failed", "method", r.Method, "path", r.URL.Path, "status", p.Status, "error", err)
 	}
-	if p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
+	if (p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable) && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "5")
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 64<<10)) // so that the connection can be used again

@@ -4,14 +4,16 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 
 	"odcm/spaceserver/internal/collection"
+	"odcm/spaceserver/internal/configuration"
 	"odcm/spaceserver/internal/identity"
+	"odcm/spaceserver/internal/limit"
 	"odcm/spaceserver/internal/permission"
 	"odcm/spaceserver/internal/problem"
+	"odcm/spaceserver/internal/signin"
 )
 
 // Names of cookies and headers are those of ApiConstants.cs in OctopusClients.
@@ -23,12 +25,11 @@ const (
 
 // principal says who asks: by API key, by access token, by session cookie.
 func (h *Handler) principal(w http.ResponseWriter, r *http.Request) (permission.Principal, error) {
+	if who, ok := r.Context().Value(asking{}).(permission.Principal); ok {
+		return who, nil
+	}
 	if key := apiKey(r); key != "" {
-		user, err := h.Identity.ByKey(r.Context(), key)
-		if errors.Is(err, identity.ErrUnknown) {
-			return permission.Principal{}, problem.New(http.StatusUnauthorized, "The API key you provided was not valid. Please double-check your API key and try again.")
-		}
-		return principalOf(user, "api-key", r), err
+		return h.holder(r, key)
 	}
 	cookie, err := r.Cookie(sessionCookie + h.InstallationID)
 	if err != nil {
@@ -50,6 +51,28 @@ func (h *Handler) principal(w http.ResponseWriter, r *http.Request) (permission.
 		}
 	}
 	return principalOf(user, "session", r), nil
+}
+
+// holder is who holds a key or a token.
+func (h *Handler) holder(r *http.Request, key string) (permission.Principal, error) {
+	via, find := "api-key", h.Identity.ByKey
+	if !strings.HasPrefix(strings.ToUpper(key), "API-") && strings.Count(key, ".") == 2 { // as a JSON Web Token has
+		via, find = "bearer", h.External.Bearer
+	}
+	user, err := find(r.Context(), key)
+	switch {
+	case errors.Is(err, identity.ErrExpired):
+		return permission.Principal{}, problem.New(http.StatusUnauthorized, "The API key you provided has expired. Please make a new one and try again.")
+	case errors.Is(err, identity.ErrUnknown) && via == "bearer":
+		return permission.Principal{}, problem.New(http.StatusUnauthorized, "The access token you provided was not valid, or has expired. Please get a new one and try again.")
+	case errors.Is(err, identity.ErrUnknown):
+		return permission.Principal{}, problem.New(http.StatusUnauthorized, "The API key you provided was not valid. Please double-check your API key and try again.")
+	}
+	p := principalOf(user, via, r)
+	if user != nil {
+		p.KeyExpires = user.Expires
+	}
+	return p, err
 }
 
 // apiKey finds a key where Octopus takes one: two headers (net/http ignores their case), the query, a bearer token.
@@ -74,8 +97,7 @@ func principalOf(u *identity.User, via string, r *http.Request) permission.Princ
 	if u == nil {
 		return permission.Principal{}
 	}
-	address, _, _ := net.SplitHostPort(r.RemoteAddr)
-	return permission.Principal{ID: u.ID, Username: u.Username, Service: u.Service, Via: via, Address: address, Agent: r.UserAgent(), Set: u.Set}
+	return permission.Principal{ID: u.ID, Username: u.Username, Service: u.Service, Via: via, Address: address(r), Agent: r.UserAgent(), Set: u.Set}
 }
 
 // session are the routes that set cookies.
@@ -95,7 +117,7 @@ func (h *Handler) login(c *collection.Call) (any, error) {
 	if err := c.Decode(&command); err != nil {
 		return nil, err
 	}
-	user, session, err := h.start(c.Context, command.Username, command.Password, command.RememberMe)
+	user, session, err := h.start(c.Context, c.Address, command.Username, command.Password, command.RememberMe)
 	if err != nil {
 		return nil, err
 	}
@@ -104,13 +126,27 @@ func (h *Handler) login(c *collection.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return collection.Answer{Status: http.StatusOK, Header: h.cookies(session, command.State.UsingSecureConnection), Value: me}, nil
+	return collection.Answer{Status: http.StatusOK, Header: h.Cookies(session, command.State.UsingSecureConnection), Value: me}, nil
 }
 
-// start makes a session for whoever knows the password.
-func (h *Handler) start(ctx context.Context, username, password string, keep bool) (*identity.User, identity.Session, error) {
+// start makes a session for whoever knows the password, and for a guest where guests are welcome.
+func (h *Handler) start(ctx context.Context, address, username, password string, keep bool) (*identity.User, identity.Session, error) {
 	if len(password) > 1024 {
 		return nil, identity.Session{}, problem.Invalid("The password is too long.")
+	}
+	if err := h.attempt(limit.SignIn(), address); err != nil {
+		return nil, identity.Session{}, err
+	}
+	if err := h.attempt(limit.SignInAs(), address+"/"+strings.ToLower(username)); err != nil {
+		return nil, identity.Session{}, err
+	}
+	if strings.EqualFold(username, signin.GuestName) && password == "" {
+		return h.guest(ctx)
+	}
+	if on, err := h.External.Enabled(ctx, configuration.UsernamePassword); err != nil {
+		return nil, identity.Session{}, err
+	} else if !on {
+		return nil, identity.Session{}, problem.Invalid("Sign-in with a user name and a password is disabled on this server.")
 	}
 	user, err := h.Identity.ByPassword(ctx, username, password)
 	if errors.Is(err, identity.ErrUnknown) || err == nil && user.Service {
@@ -123,7 +159,8 @@ func (h *Handler) start(ctx context.Context, username, password string, keep boo
 	return user, session, err
 }
 
-func (h *Handler) cookies(session identity.Session, secure bool) http.Header {
+// Cookies are the headers that give a browser a session.
+func (h *Handler) Cookies(session identity.Session, secure bool) http.Header {
 	header := http.Header{}
 	for _, cookie := range []*http.Cookie{
 		{Name: sessionCookie + h.InstallationID, Value: session.Token, HttpOnly: true},
@@ -145,11 +182,11 @@ func (h *Handler) Principal(w http.ResponseWriter, r *http.Request) (permission.
 
 // SignIn sets the cookies of a new session.
 func (h *Handler) SignIn(w http.ResponseWriter, r *http.Request, username, password string, keep bool) error {
-	_, session, err := h.start(r.Context(), username, password, keep)
+	_, session, err := h.start(r.Context(), address(r), username, password, keep)
 	if err != nil {
 		return err
 	}
-	for _, cookie := range h.cookies(session, r.TLS != nil)["Set-Cookie"] {
+	for _, cookie := range h.Cookies(session, r.TLS != nil)["Set-Cookie"] {
 		w.Header().Add("Set-Cookie", cookie)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"odcm/spaceserver/internal/collection"
 )
@@ -69,6 +70,10 @@ func (h *Handler) content(w http.ResponseWriter, r *http.Request, c collection.C
 	}
 	// What people uploaded must not run as part of this site.
 	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'")
+	if seeker, ok := c.Body.(io.ReadSeeker); ok && c.Status == 0 {
+		http.ServeContent(w, r, "", time.Time{}, seeker) // whole, or the range that is asked for (RFC 9110, section 14)
+		return
+	}
 	if c.Status == 0 {
 		c.Status = http.StatusOK
 	}

@@ -156,6 +156,7 @@
     }
     read();
   }
+  on("odcm:stale", () => refresh("*")); // another script knows that something changed
   on("visibilitychange", () => { if (!document.hidden) { freshen(); read(); } });
 
   // --- forms: sent by fetch, errors beside the fields ---

@@ -56,8 +56,8 @@ func (f Folder) Receive(write func(w io.Writer) error) (r Received, err error) {
 	return r, file.Sync()
 }
 
-// keep gives the content its name. Names are made by this package: they hold no separators but those that are meant.
-func (f Folder) keep(r Received, name string) error {
+// Keep gives the content its name. Names are made by this package: they hold no separators but those that are meant.
+func (f Folder) Keep(r Received, name string) error {
 	path := filepath.Join(f.Dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (f Folder) Place(c *collection.Call, r Received, name string) error {
 			return err
 		}
 	}
-	return f.keep(r, name)
+	return f.Keep(r, name)
 }
 
 // sweep removes the content of spaces that were deleted, and uploads that a crash broke off. Their documents went with

@@ -4,15 +4,25 @@ package host
 
 import (
 	"context"
-	"strconv"
+	"net/http"
+	"time"
 
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/identity"
+	"odcm/spaceserver/internal/queue"
+	"odcm/spaceserver/internal/signin"
 )
 
 // Host is what kinds and the server's own routes need to know of the running server.
 type Host struct {
-	Identity       *identity.Service
+	Identity *identity.Service
+	SignIn   *signin.Service // set before the first request
+	// Recent are the last warnings and errors that were logged; Started is when this process was.
+	Recent  *Recent
+	Started time.Time
+	// Cookies are the headers that give a browser a session. Set before the first request.
+	Cookies        func(session identity.Session, secure bool) http.Header
+	Queue          *queue.Queue // set before the first request
 	Version        string
 	InstallationID string
 	URL            func() string
@@ -21,19 +31,10 @@ type Host struct {
 	MaxPackage     int64  // bytes of one package at most
 }
 
-// draining, with the name of a node, is the setting that says whether it is.
-const draining = "draining/"
-
 // NodeID is the id of this node.
 func (h *Host) NodeID() string { return "OctopusServerNodes-" + h.Node }
 
 // Draining tells whether this node takes no new work.
-func (h *Host) Draining(ctx context.Context, service *collection.Service) (bool, error) {
-	value, err := service.Store.Setting(ctx, service.Store.DB.Read(), draining+h.Node)
-	return value == "true", err
-}
-
-// SetDraining keeps whether this node takes no new work, in the transaction of a change.
-func (h *Host) SetDraining(change *collection.Change, on bool) error {
-	return change.Service.Store.Set(change.Context, change.Tx, draining+h.Node, strconv.FormatBool(on))
+func (h *Host) Draining(ctx context.Context, _ *collection.Service) (bool, error) {
+	return h.Queue.Draining(ctx)
 }

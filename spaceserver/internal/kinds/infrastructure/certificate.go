@@ -30,7 +30,7 @@ var certificateFacts = []string{"CertificateDataFormat", "Archived", "ReplacedBy
 // Certificates are kept with what is read from them; their private keys are secrets.
 func Certificates() []*collection.Kind {
 	return []*collection.Kind{{
-		Name: "Certificates", Type: "Certificate", Route: "certificates", Environments: "EnvironmentIds", Tenants: "TenantIds",
+		Name: "Certificates", Type: "Certificate", Route: "certificates", Environments: "EnvironmentIds", Everywhere: true, Tenants: "TenantIds",
 		Template: `{"Name":"","Notes":null,"CertificateData":{"HasValue":false,"NewValue":null,"Hint":null},"Password":{"HasValue":false,"NewValue":null,"Hint":null},` + scoped + `,
 			"CertificateDataFormat":"Unknown|Der|Pem|Pkcs12","Archived":null,"ReplacedBy":null,"HasPrivateKey":false,"IsExpired":false,"SelfSigned":false,
 			"SubjectDistinguishedName":null,"SubjectCommonName":null,"SubjectOrganization":null,"IssuerDistinguishedName":null,"IssuerCommonName":null,"IssuerOrganization":null,

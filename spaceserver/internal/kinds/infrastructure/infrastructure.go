@@ -8,6 +8,7 @@ import (
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/document"
+	"odcm/spaceserver/internal/kinds/host"
 	"odcm/spaceserver/internal/kinds/part"
 	"odcm/spaceserver/internal/permission"
 	"odcm/spaceserver/internal/problem"
@@ -15,11 +16,11 @@ import (
 
 const scoped = `"EnvironmentIds":[""],"TenantedDeploymentParticipation":` + part.Tenanted + `,"TenantIds":[""],"TenantTags":[""]`
 
-const health = `"Thumbprint":null,"Uri":null,"IsDisabled":false,"MachinePolicyId":"","HealthStatus":"Unknown|Healthy|HasWarnings|Unhealthy|Unavailable",
+const condition = `"Thumbprint":null,"Uri":null,"IsDisabled":false,"MachinePolicyId":"","HealthStatus":"Unknown|Healthy|HasWarnings|Unhealthy|Unavailable",
 	"HasLatestCalamari":true,"StatusSummary":null,"IsInProcess":false,"OperatingSystem":"Unknown","ShellName":"Unknown","ShellVersion":"Unknown","Architecture":"Unknown"`
 
 // Kinds are environments, machines, workers and what these need.
-func Kinds() []*collection.Kind {
+func Kinds(h *host.Host) []*collection.Kind {
 	return []*collection.Kind{
 		{
 			Name: "Environments", Type: "Environment", Route: "environments", Slugged: true, Environments: "Id", Order: document.ByPosition, Position: "SortOrder",
@@ -35,14 +36,14 @@ func Kinds() []*collection.Kind {
 				{Method: "GET", Path: "environments/{id}/machines", Handle: func(c *collection.Call) (any, error) {
 					return part.Related(c, "Environments", "Machines", "EnvironmentIds")
 				}},
-				{Method: "GET", Path: "environments/{id}/metadata", Handle: func(*collection.Call) (any, error) { return []any{}, nil }},
+				{Method: "GET", Path: "environments/{id}/metadata", Permission: "EnvironmentView", Handle: func(*collection.Call) (any, error) { return []any{}, nil }},
 				{Method: "PUT", Path: "environments/sortorder", Permission: "EnvironmentEdit", Writes: true, Handle: part.SortOrder("Environments")},
 				{Method: "GET", Path: "environments/summary", Permission: "EnvironmentView", Handle: environmentSummary},
 			},
 		},
 		{
 			Name: "Machines", Type: "DeploymentTarget", Route: "machines", Slugged: true, Environments: "EnvironmentIds", Tenants: "TenantIds",
-			Template:   `{"Name":"","Slug":"",` + scoped + `,"Roles":[""],` + health + `,"Endpoint":null}`,
+			Template:   `{"Name":"","Slug":"",` + scoped + `,"Roles":[""],` + condition + `,"Endpoint":null}`,
 			Required:   []string{"Name", "EnvironmentIds", "Endpoint"},
 			Ours:       []string{"HealthStatus", "HasLatestCalamari", "StatusSummary", "IsInProcess"},
 			Permission: collection.Quartet("Machine"),
@@ -52,14 +53,8 @@ func Kinds() []*collection.Kind {
 				"tenantIds": "TenantIds", "tenantTags": "TenantTags", "environmentIds": "EnvironmentIds", "thumbprint": "Thumbprint", "shellNames": "ShellName"},
 			Query:   "skip,take,name,ids,partialName,roles,isDisabled,healthStatuses,commStyles,tenantIds,tenantTags,environmentIds,thumbprint,deploymentId,shellNames",
 			Links:   map[string]string{"Connection": "machines/{Id}/connection", "TasksTemplate": "machines/{Id}/tasks{?skip,take,type}", "Web": "/app#/{Space}/infrastructure/machines/{Id}"},
-			Prepare: prepareMachine(true),
-			Actions: slices.Concat(machineActions("machines", "Machines"), []collection.Action{
-				{Method: "GET", Path: "machineroles/all", Permission: "MachineView", Handle: allRoles},
-				{Method: "GET", Path: "machines/{id}/tasks", Handle: func(c *collection.Call) (any, error) {
-					d, err := c.Find("Machines", c.Param("id"))
-					return part.Page(c, "Task", "machines/"+d.ID+"/tasks", []collection.Document{}), err
-				}},
-			}),
+			Prepare: prepareMachine(true), Settle: planHealth(h), Remove: forget,
+			Actions: append(machineActions("machines", "Machines", "MachineCreate"), collection.Action{Method: "GET", Path: "machineroles/all", Permission: "MachineView", Handle: allRoles}),
 		},
 		{
 			Name: "MachinePolicies", Type: "MachinePolicy", Route: "machinepolicies",
@@ -73,7 +68,7 @@ func Kinds() []*collection.Kind {
 			Ours:       []string{"IsDefault"},
 			Permission: collection.Quartet("MachinePolicy"),
 			Links:      map[string]string{"Machines": "machinepolicies/{Id}/machines", "Workers": "machinepolicies/{Id}/workers"},
-			Remove:     keepDefault,
+			Remove:     keepDefault, Settle: planAnew(h),
 			Actions: []collection.Action{
 				{Method: "GET", Path: "machinepolicies/template", Permission: "MachinePolicyView", Handle: func(c *collection.Call) (any, error) {
 					o := c.Service.Kind("MachinePolicies").Blank()
@@ -90,7 +85,7 @@ func Kinds() []*collection.Kind {
 		},
 		{
 			Name: "Workers", Type: "Worker", Route: "workers", Slugged: true,
-			Template:   `{"Name":"","Slug":"","WorkerPoolIds":[""],` + health + `,"Endpoint":null}`,
+			Template:   `{"Name":"","Slug":"","WorkerPoolIds":[""],` + condition + `,"Endpoint":null}`,
 			Required:   []string{"Name", "WorkerPoolIds", "Endpoint"},
 			Ours:       []string{"HealthStatus", "HasLatestCalamari", "StatusSummary", "IsInProcess"},
 			Permission: collection.Verbs{View: "WorkerView", Create: "WorkerEdit", Edit: "WorkerEdit", Delete: "WorkerEdit"},
@@ -98,8 +93,8 @@ func Kinds() []*collection.Kind {
 			Filters:    map[string]string{"isDisabled": "IsDisabled", "healthStatuses": "HealthStatus", "commStyles": "Endpoint.CommunicationStyle", "workerPoolIds": "WorkerPoolIds", "thumbprint": "Thumbprint", "shellNames": "ShellName"},
 			Query:      "skip,take,name,ids,partialName,isDisabled,healthStatuses,commStyles,workerPoolIds,thumbprint,shellNames",
 			Links:      map[string]string{"Connection": "workers/{Id}/connection", "Web": "/app#/{Space}/infrastructure/workers/{Id}"},
-			Prepare:    prepareMachine(false),
-			Actions:    machineActions("workers", "Workers"),
+			Prepare:    prepareMachine(false), Settle: planHealth(h), Remove: forget,
+			Actions: machineActions("workers", "Workers", "WorkerEdit"),
 		},
 		{
 			Name: "WorkerPools", Type: "WorkerPool", Route: "workerpools", Slugged: true, Order: document.ByPosition, Position: "SortOrder",
@@ -130,7 +125,7 @@ func Kinds() []*collection.Kind {
 			Permission: collection.Quartet("Proxy"),
 		},
 		{
-			Name: "Accounts", Type: "Account", Route: "accounts", Slugged: true, Environments: "EnvironmentIds", Tenants: "TenantIds",
+			Name: "Accounts", Type: "Account", Route: "accounts", Slugged: true, Environments: "EnvironmentIds", Everywhere: true, Tenants: "TenantIds",
 			Template:   `{"AccountType":"","Name":"","Slug":"","Description":"",` + scoped + `}`,
 			Required:   []string{"Name", "AccountType"},
 			Permission: collection.Quartet("Account"),
@@ -217,7 +212,7 @@ func prepareMachine(target bool) func(c *collection.Change) error {
 	}
 }
 
-func machineActions(route, kind string) []collection.Action {
+func machineActions(route, kind string, create permission.Name) []collection.Action {
 	distinct := func(member string) func(c *collection.Call) (any, error) {
 		return func(c *collection.Call) (any, error) {
 			names := map[string]bool{}
@@ -234,21 +229,12 @@ func machineActions(route, kind string) []collection.Action {
 		view = "WorkerView"
 	}
 	return []collection.Action{
-		{Method: "GET", Path: route + "/{id}/connection", Handle: func(c *collection.Call) (any, error) {
-			d, err := c.Find(kind, c.Param("id"))
-			return map[string]any{"Id": "connection-" + d.ID, "MachineId": d.ID, "Status": "Unknown", "CurrentTentacleVersion": "", "LastChecked": nil,
-				"Logs": []any{}, "Links": map[string]string{"Self": collection.Base(d.Space) + "/" + route + "/" + d.ID + "/connection"}}, err
-		}},
-		{Method: "GET", Path: route + "/discover", Permission: permission.Name(view), Handle: discover},
+		{Method: "GET", Path: route + "/{id}/connection", Handle: connection(kind, route)},
+		{Method: "GET", Path: route + "/{id}/tasks", Handle: machineTasks(kind, route)},
+		{Method: "GET", Path: route + "/discover", Permission: create, Handle: discover(create, kind)},
 		{Method: "GET", Path: route + "/operatingsystem/names/all", Permission: permission.Name(view), Handle: distinct("OperatingSystem")},
 		{Method: "GET", Path: route + "/operatingsystem/shells/all", Permission: permission.Name(view), Handle: distinct("ShellName")},
 	}
-}
-
-// discover answers what a connection test of a new target would: without contacting it, because this server deploys
-// nothing, and an address that a client may choose must not be dialled.
-func discover(c *collection.Call) (any, error) {
-	return nil, problem.Unsupported("This Space server does not contact deployment targets: register the target with its thumbprint instead.")
 }
 
 func sortedNames(set map[string]bool) []string {

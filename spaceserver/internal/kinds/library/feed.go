@@ -16,12 +16,13 @@ import (
 	"odcm/spaceserver/internal/kinds/host"
 	"odcm/spaceserver/internal/kinds/part"
 	"odcm/spaceserver/internal/problem"
+	"odcm/spaceserver/internal/version"
 )
 
 // known is a package of the built-in feed with its version read.
 type known struct {
 	octopus.Object
-	version part.Version
+	version version.Version
 }
 
 // all reads the packages of the space, newest version first, those of one id first.
@@ -38,14 +39,14 @@ func (p *packageStore) all(c *collection.Call, keep func(o octopus.Object) bool)
 		if !keep(o) {
 			continue
 		}
-		v, _ := part.ParseVersion(o.Text("Version"))
+		v, _ := version.Parse(o.Text("Version"))
 		list = append(list, known{o, v})
 	}
 	slices.SortFunc(list, func(a, b known) int {
 		if n := strings.Compare(strings.ToLower(a.Text("PackageId")), strings.ToLower(b.Text("PackageId"))); n != 0 {
 			return n
 		}
-		return b.version.Compare(a.version)
+		return b.version.Order(a.version)
 	})
 	return list, nil
 }
@@ -129,15 +130,15 @@ func (p *packageStore) search(c *collection.Call) (any, error) {
 
 // wantedVersions narrows versions as the routes of a feed do: pre-releases, a range, a tag, a part of the version.
 func wantedVersions(c *collection.Call) (func(o octopus.Object) bool, error) {
-	within, err := part.ParseRange(c.Query.Get("versionRange"))
+	rule, err := version.ParseRule(c.Query.Get("versionRange"), c.Query.Get("preReleaseTag"))
 	if err != nil {
 		return nil, err
 	}
-	tag, filter := c.Query.Get("preReleaseTag"), strings.ToLower(c.Query.Get("filter"))
+	filter := strings.ToLower(c.Query.Get("filter"))
 	stable := strings.EqualFold(c.Query.Get("includePreRelease"), "false")
 	return func(o octopus.Object) bool {
-		v, _ := part.ParseVersion(o.Text("Version"))
-		return within.Has(v) && (!stable || v.Pre == "") && part.PreReleaseMatches(tag, v.Pre) && strings.Contains(strings.ToLower(o.Text("Version")), filter)
+		v, _ := version.Parse(o.Text("Version"))
+		return rule.Has(v) && (!stable || v.Pre == "") && strings.Contains(strings.ToLower(o.Text("Version")), filter)
 	}, nil
 }
 

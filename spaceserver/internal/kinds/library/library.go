@@ -4,6 +4,7 @@ package library
 
 import (
 	"strconv"
+	"strings"
 
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
@@ -51,7 +52,8 @@ func Kinds() []*collection.Kind {
 			Permission: collection.Quartet("ActionTemplate"),
 			Links:      map[string]string{"Usage": "actiontemplates/{Id}/usage", "ActionsUpdate": "actiontemplates/{Id}/actionsUpdate", "Versions": "actiontemplates/{Id}/versions", "Logo": "actiontemplates/{Id}/logo"},
 			Prepare: func(c *collection.Change) error {
-				c.New.Set("Version", c.Old.Int("Version")+1)
+				// A client's number was replaced by the old one; only an import brings a higher one of its own.
+				c.New.Set("Version", max(c.New.Int("Version"), c.Old.Int("Version")+1))
 				return nil
 			},
 			Settle: keepVersion,
@@ -60,8 +62,8 @@ func Kinds() []*collection.Kind {
 				{Method: "GET", Path: "actiontemplates/{id}/versions/{version}", Handle: templateVersion},
 				{Method: "GET", Path: "actiontemplates/{id}/usage", Handle: templateUsage},
 				{Method: "POST", Path: "actiontemplates/{id}/actionsUpdate", Handle: updateActions},
-				{Method: "GET", Path: "actiontemplates/{id}/logo", Handle: part.Logo},
-				{Method: "GET", Path: "actiontemplates/{id}/versions/{version}/logo", Handle: part.Logo},
+				{Method: "GET", Path: "actiontemplates/{id}/logo", Permission: "ActionTemplateView", Handle: part.Logo},
+				{Method: "GET", Path: "actiontemplates/{id}/versions/{version}/logo", Permission: "ActionTemplateView", Handle: part.Logo},
 			},
 		},
 		{
@@ -124,40 +126,43 @@ func templateUsage(c *collection.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	usages := []any{}
+	usages := []octopus.Object{}
 	for _, kind := range []string{"DeploymentProcesses", "RunbookProcesses"} {
-		k := c.Service.Kind(kind)
-		if !part.Allowed(c, string(k.Permission.View)) {
-			continue
-		}
-		p, err := c.Service.List(c.Context, collection.Request{Principal: c.Principal, Space: c.Space, Named: c.Named}, k, collection.Listing{All: true})
+		rows, _, err := c.Service.Store.List(c.Context, c.Service.Store.DB.Read(), document.Query{Kind: kind, Spaces: []string{d.Space}, Contains: `"` + d.ID + `"`, Order: document.OldestFirst})
 		if err != nil {
 			return nil, err
 		}
-		for _, process := range p.Items {
-			usages = append(usages, usagesIn(c, process, d.ID)...)
+		for _, row := range rows {
+			if strings.Contains(row.ID, "-s-") { // frozen for a release or a run: it cannot be brought up to date
+				continue
+			}
+			if process, err := c.Find(kind, row.ID); err == nil { // the others are not for this caller
+				usages = append(usages, usagesIn(c, process, d.ID)...)
+			}
 		}
 	}
 	return usages, nil
 }
 
-func usagesIn(c *collection.Call, process collection.Document, template string) []any {
-	var usages []any
+func usagesIn(c *collection.Call, process collection.Document, template string) (usages []octopus.Object) {
 	o := process.Object()
-	typ := "Deployment"
-	if o.Text("RunbookId") != "" {
+	typ, runbook := "Deployment", any(nil)
+	if id := o.Text("RunbookId"); id != "" {
 		typ = "Runbook"
+		if d, err := c.Find("Runbooks", id); err == nil {
+			runbook = d.Object().Text("Name")
+		}
 	}
 	for _, step := range o.Objects("Steps") {
 		for _, action := range step.Objects("Actions") {
 			properties := action.Object("Properties")
-			if properties.Text("Octopus.Action.Template.Id") != template {
+			if properties.Text(templateID) != template {
 				continue
 			}
 			project, _ := c.Find("Projects", process.Project)
-			usages = append(usages, map[string]any{"ActionTemplateId": template, "ActionId": action.Text("Id"), "ActionName": action.Text("Name"), "StepId": step.Text("Id"), "StepName": step.Text("Name"),
+			usages = append(usages, part.Object(map[string]any{"Id": template + "-" + action.Text("Id"), "ActionTemplateId": template, "ActionId": action.Text("Id"), "ActionName": action.Text("Name"), "StepId": step.Text("Id"), "StepName": step.Text("Name"),
 				"ProcessId": process.ID, "ProcessType": typ, "DeploymentProcessId": process.ID, "ProjectId": process.Project, "ProjectSlug": project.Slug, "ProjectName": project.Object().Text("Name"),
-				"RunbookId": part.OrNull(o.Text("RunbookId")), "Version": properties.Text("Octopus.Action.Template.Version"), "Links": map[string]string{}})
+				"RunbookId": part.OrNull(o.Text("RunbookId")), "RunbookName": runbook, "Version": properties.Text(templateVersionKey), "Links": map[string]string{}}))
 		}
 	}
 	return usages

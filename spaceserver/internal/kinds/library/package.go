@@ -1,15 +1,12 @@
 package library
 
 import (
-	"archive/zip"
-	"encoding/xml"
 	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"odcm/octopus"
@@ -17,6 +14,7 @@ import (
 	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/kinds/host"
 	"odcm/spaceserver/internal/kinds/part"
+	"odcm/spaceserver/internal/pack"
 	"odcm/spaceserver/internal/problem"
 )
 
@@ -28,7 +26,7 @@ type packageStore struct {
 
 // Packages are those of the built-in feed.
 func Packages(s *host.Host) []*collection.Kind {
-	p := &packageStore{host: s, folder: host.Folder{Dir: filepath.Join(s.Data, "packages")}}
+	p := &packageStore{host: s, folder: packageFolder(s.Data)}
 	return []*collection.Kind{{
 		Name: "Packages", Type: "Package", Route: "packages", Title: "Id", RootLink: "-", Order: document.NewestFirst,
 		Template: `{"Title":"","Summary":null,"Description":null,"ReleaseNotes":null,"Published":null,"PackageId":"","NuGetPackageId":"","Version":"","FeedId":"","NuGetFeedId":"",
@@ -55,9 +53,9 @@ func (p *packageStore) actions() []collection.Action {
 		upload("POST", "packages/{id}/{version}/delta", p.pushDelta),
 		read("packages/{id}/{version}/delta-signature", p.signature),
 		read("packages", p.list),
-		read("packages/{id}/raw", p.raw),
+		{Method: "GET", Path: "packages/{id}/raw", Permission: "BuiltInFeedDownload", Handle: p.raw},
 		{Method: "DELETE", Path: "packages/{id}", Handle: func(c *collection.Call) (any, error) { return nil, p.delete(c, c.Param("id")) }},
-		{Method: "DELETE", Path: "packages/bulk", Handle: func(c *collection.Call) (any, error) {
+		{Method: "DELETE", Path: "packages/bulk", Permission: "BuiltInFeedAdminister", Handle: func(c *collection.Call) (any, error) {
 			for _, id := range collection.Split(c.Query, "ids") {
 				if err := p.delete(c, id); err != nil {
 					return nil, err
@@ -90,25 +88,6 @@ func presentPackage(v *collection.View, o *octopus.Object) error {
 	built.Set("Links", map[string]string{"Self": collection.Base(row.Space) + "/build-information/" + row.ID})
 	o.Set("PackageVersionBuildInformation", built)
 	return err
-}
-
-// packageName reads identity and version from the name of a file, as PackageIdentityParser.cs does: Acme.Web.1.2.3.zip.
-var packageName = regexp.MustCompile(`^(\w+(?:[_.-]\w+)*?)\.(\d+(?:\.\d+){0,3}(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?)$`)
-
-// named is what a package's file name tells.
-type named struct{ id, version, extension string }
-
-func parseFileName(name string) (named, error) {
-	base, extension := name, filepath.Ext(name)
-	base = strings.TrimSuffix(base, extension)
-	if inner := filepath.Ext(base); strings.EqualFold(inner, ".tar") {
-		base, extension = strings.TrimSuffix(base, inner), inner+extension
-	}
-	m := packageName.FindStringSubmatch(base)
-	if m == nil || extension == "" || len(name) > 200 {
-		return named{}, problem.Invalid("The file name '" + name + "' does not tell a package's id and version: name it as Acme.Web.1.2.3.zip.")
-	}
-	return named{m[1], m[2], extension}, nil
 }
 
 // uploaded finds the first file of a form, whatever its field is called: the CLI says "file", the TypeScript client
@@ -147,50 +126,13 @@ func (p *packageStore) push(c *collection.Call) (any, error) {
 	return p.keep(c, r, name)
 }
 
-// nuspec is what a NuGet package says of itself.
-type nuspec struct {
-	Metadata struct {
-		ID           string `xml:"id"`
-		Version      string `xml:"version"`
-		Title        string `xml:"title"`
-		Summary      string `xml:"summary"`
-		Description  string `xml:"description"`
-		ReleaseNotes string `xml:"releaseNotes"`
-	} `xml:"metadata"`
-}
-
-// readNuspec reads the description in the root of a NuGet package, nil where the file is none.
-func readNuspec(path string) *nuspec {
-	archive, err := zip.OpenReader(path)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = archive.Close() }() // it was only read
-	for _, f := range archive.File {
-		if strings.Contains(f.Name, "/") || !strings.HasSuffix(strings.ToLower(f.Name), ".nuspec") {
-			continue
-		}
-		file, err := f.Open()
-		if err != nil {
-			return nil
-		}
-		defer file.Close()
-		var n nuspec
-		if xml.NewDecoder(io.LimitReader(file, 1<<20)).Decode(&n) != nil {
-			return nil
-		}
-		return &n
-	}
-	return nil
-}
-
 // describe makes the document of a package that arrived.
 func (p *packageStore) describe(c *collection.Call, r host.Received, name string) (octopus.Object, error) {
-	n := readNuspec(r.Path)
-	of, err := parseFileName(name)
-	if n != nil && n.Metadata.ID != "" && (err != nil || strings.EqualFold(of.extension, ".nupkg")) {
+	n, described := pack.ReadNuspec(r.Path)
+	id, number, extension, err := pack.Name(name)
+	if described && (err != nil || strings.EqualFold(extension, ".nupkg")) {
 		// NuGet's own push calls the file "package": its name says nothing, its description all.
-		of, err = parseFileName(n.Metadata.ID + "." + n.Metadata.Version + ".nupkg")
+		id, number, extension, err = pack.Name(n.ID + "." + n.Version + ".nupkg")
 	}
 	if err != nil {
 		return octopus.Object{}, err
@@ -199,12 +141,9 @@ func (p *packageStore) describe(c *collection.Call, r host.Received, name string
 	if err != nil {
 		return octopus.Object{}, err
 	}
-	o := part.Object(map[string]any{"Id": "packages-" + of.id + "." + of.version, "Title": of.id, "PackageId": of.id, "NuGetPackageId": of.id, "Version": of.version,
-		"FileExtension": of.extension, "FeedId": feed, "NuGetFeedId": feed, "PackageSizeBytes": r.Size, "Hash": r.Hash, "Published": c.Service.Now()})
-	if n == nil {
-		return o, nil
-	}
-	for member, text := range map[string]string{"Title": n.Metadata.Title, "Summary": n.Metadata.Summary, "Description": n.Metadata.Description, "ReleaseNotes": n.Metadata.ReleaseNotes} {
+	o := part.Object(map[string]any{"Id": "packages-" + id + "." + number, "Title": id, "PackageId": id, "NuGetPackageId": id, "Version": number,
+		"FileExtension": extension, "FeedId": feed, "NuGetFeedId": feed, "PackageSizeBytes": r.Size, "Hash": r.Hash, "Published": c.Service.Now()})
+	for member, text := range map[string]string{"Title": n.Title, "Summary": n.Summary, "Description": n.Description, "ReleaseNotes": n.ReleaseNotes} {
 		if text != "" {
 			o.Set(member, text)
 		}
@@ -251,7 +190,7 @@ func (p *packageStore) keep(c *collection.Call, r host.Received, name string) (a
 				return nil, problem.Denied("BuiltInFeedAdminister")
 			}
 		default:
-			return nil, problem.New(http.StatusConflict, "A package with the id '%s' and version '%s' is there already. Use overwriteMode=OverwriteExisting to replace it.", o.Text("PackageId"), o.Text("Version"))
+			return nil, taken(o)
 		}
 	}
 	if err := p.folder.Place(c, r, contentName(c.Space, o)); err != nil {
@@ -268,6 +207,9 @@ func (p *packageStore) keep(c *collection.Call, r host.Received, name string) (a
 		return err
 	})
 	if err != nil {
+		if _, there := store.Find(c.Context, store.DB.Read(), "Packages", id, []string{c.Space}, ""); there == nil && status == http.StatusCreated {
+			return nil, taken(o) // somebody pushed it at the same time. What was placed is swept, unless it is the same content
+		}
 		return nil, err
 	}
 	if status == http.StatusOK && contentName(c.Space, old) != contentName(c.Space, o) {
@@ -276,6 +218,10 @@ func (p *packageStore) keep(c *collection.Call, r host.Received, name string) (a
 		}
 	}
 	return p.answer(c, status, o.Text("Id"))
+}
+
+func taken(o octopus.Object) error {
+	return problem.New(http.StatusConflict, "A package with the id '%s' and version '%s' is there already. Use overwriteMode=OverwriteExisting to replace it.", o.Text("PackageId"), o.Text("Version"))
 }
 
 func (p *packageStore) answer(c *collection.Call, status int, id string) (any, error) {

@@ -2,6 +2,7 @@ package library
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,8 +53,8 @@ func updateActions(c *collection.Call) (any, error) {
 		sent.ActionIDsByProcessID[a.ProcessID] = append(sent.ActionIDsByProcessID[a.ProcessID], a.ActionIDs...)
 	}
 	results := []any{}
-	for id, actions := range sent.ActionIDsByProcessID {
-		some, err := u.process(id, actions)
+	for _, id := range slices.Sorted(maps.Keys(sent.ActionIDsByProcessID)) {
+		some, err := u.process(id, sent.ActionIDsByProcessID[id])
 		if err != nil {
 			return nil, err
 		}
@@ -94,13 +95,12 @@ func (u *update) process(id string, actions []string) (results []any, err error)
 			if len(actions) > 0 && !slices.Contains(actions, list[j].Text("Id")) || list[j].Object("Properties").Text(templateID) != u.template.ID {
 				continue
 			}
-			result, properties, err := u.action(list[j])
+			result, next, err := u.action(list[j], d.Project)
 			if err != nil {
 				return nil, err
 			}
 			if result["Outcome"] == "Success" {
-				list[j].Set("Properties", properties)
-				changed = true
+				list[j], changed = next, true
 			}
 			results = append(results, result)
 		}
@@ -114,8 +114,8 @@ func (u *update) process(id string, actions []string) (results []any, err error)
 	return results, err
 }
 
-// action works out the new properties of a step.
-func (u *update) action(action octopus.Object) (map[string]any, octopus.Object, error) {
+// action works out the step as it is with the new version, and what keeps it from being that.
+func (u *update) action(action octopus.Object, project string) (map[string]any, octopus.Object, error) {
 	have := action.Object("Properties")
 	from, err := u.version(have.Text(templateVersionKey))
 	if err != nil {
@@ -161,13 +161,23 @@ func (u *update) action(action octopus.Object) (map[string]any, octopus.Object, 
 	}
 	next.Set(templateID, u.template.ID)
 	next.Set(templateVersionKey, strconv.Itoa(int(u.to.Int("Version"))))
+	packages, removed := u.packages(action, from)
+	usages, err := u.used(project, action.Text("Name"), removed)
+	if err != nil {
+		return nil, action, err
+	}
 	outcome := "Success"
 	switch {
+	case len(usages) > 0:
+		outcome = "RemovedPackageInUse"
 	case len(reasons) > 0:
 		outcome = "ManualMergeRequired"
 	case len(missing) > 0:
 		outcome = "DefaultParamterValueMissing" // as Octopus spells it
 	}
+	changed := action.Clone()
+	changed.Set("Properties", next)
+	changed.Set("Packages", packages)
 	return map[string]any{"Id": action.Text("Id"), "Outcome": outcome, "ManualMergeRequiredReasonsByPropertyName": reasons, "NamesOfNewParametersMissingDefaultValue": missing,
-		"RemovedPackageUsages": []any{}, "Links": map[string]string{}}, next, nil
+		"RemovedPackageUsages": usages, "Links": map[string]string{}}, changed, nil
 }

@@ -1,9 +1,13 @@
 // Package part holds the small parts that kinds of every area are made of: plain values as documents, pages and lists of
-// them, answers that many routes give, an order that people choose, versions of packages and ranges of them.
+// them, answers that many routes give, an order that people choose.
 package part
 
 import (
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
@@ -74,6 +78,19 @@ func Some[T any](list []T) []T {
 	return list
 }
 
+// Owned lists the documents of a kind that go with the document of the route.
+func Owned(c *collection.Call, of, kind string) (any, error) {
+	d, err := c.Find(of, c.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	k := c.Service.Kind(kind)
+	p, err := c.Service.List(c.Context, c.Request, k, collection.Listing{Owner: d.ID})
+	p.Path = collection.Base(c.Space) + "/" + c.Service.Kind(of).Route + "/" + d.ID + "/" + k.Route
+	p.Template = p.Path + "{?skip,take}"
+	return p, err
+}
+
 // Related lists the documents of a kind whose member names the document of the route.
 func Related(c *collection.Call, of, kind, member string) (any, error) {
 	d, err := c.Find(of, c.Param("id"))
@@ -122,4 +139,23 @@ func Seen(c *collection.Call, kind string) ([]collection.Document, error) {
 	r.Query = nil
 	page, err := c.Service.List(c.Context, r, k, collection.Listing{All: true})
 	return page.Items, err
+}
+
+// TimeOrNull is the time, and null where it is zero.
+func TimeOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
+// Number is the number at the end of an id: 12 of Deployments-12.
+func Number(id string) int64 {
+	n, _ := strconv.ParseInt(id[strings.LastIndexByte(id, '-')+1:], 10, 64)
+	return n
+}
+
+// True tells whether a parameter of the query is true, its name in any case.
+func True(q url.Values, name string) bool {
+	return strings.EqualFold(strings.Join(collection.Split(q, name), ""), "true")
 }

@@ -7,14 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/kinds/host"
 	"odcm/spaceserver/internal/kinds/part"
 	"odcm/spaceserver/internal/permission"
-	"odcm/spaceserver/internal/problem"
 )
 
 // actions are what people do with their own account, and administrators with everyone's.
@@ -34,14 +32,20 @@ func (p *rules) actions() []collection.Action {
 		on("GET", "users/{id}/permissions", p.permissionsOf),
 		on("GET", "users/{id}/permissions/configuration", p.permissionsOf),
 		on("GET", "users/authentication", p.authentication),
-		on("GET", "users/authentication/{id}", p.authentication),
-		on("GET", "users/identity-metadata", func(*collection.Call) (any, error) { return map[string]any{"Providers": []any{}}, nil }),
+		on("GET", "users/authentication/{id}", func(c *collection.Call) (any, error) {
+			if _, err := p.user(c, c.Param("id")); err != nil {
+				return nil, err
+			}
+			return p.authentication(c)
+		}),
+		on("GET", "users/identity-metadata", func(c *collection.Call) (any, error) {
+			all, err := p.SignIn.IdentityMetadata(c.Context)
+			return map[string]any{"Providers": all}, err
+		}),
 		on("GET", "users/external-search", func(c *collection.Call) (any, error) {
 			return []any{}, part.Needs(c, "UserView")
 		}),
-		{Method: "POST", Path: "users/register", Scope: collection.InSystem, Anonymous: true, Handle: func(*collection.Call) (any, error) {
-			return nil, problem.Unsupported("This Space server does not let people register themselves: an administrator creates users.")
-		}},
+		{Method: "POST", Path: "users/register", Scope: collection.InSystem, Anonymous: true, Handle: p.register},
 	}
 }
 
@@ -67,69 +71,6 @@ func (p *rules) self(c *collection.Call) (string, error) {
 	}
 	d, err := p.user(c, id)
 	return d.ID, err
-}
-
-func (p *rules) listKeys(c *collection.Call) (any, error) {
-	id, err := p.self(c)
-	if err != nil {
-		return nil, err
-	}
-	page, err := c.Service.List(c.Context, c.Request, c.Service.Kind("ApiKeys"), collection.Listing{Owner: id})
-	page.Path = "/api/users/" + id + "/apikeys"
-	page.Template = page.Path + "{/id}{?skip,take}"
-	return page, err
-}
-
-func (p *rules) key(c *collection.Call) (collection.Document, error) {
-	id, err := p.self(c)
-	if err != nil {
-		return collection.Document{}, err
-	}
-	return c.Service.GetOwned(c.Context, c.Request, c.Service.Kind("ApiKeys"), id, c.Param("key"))
-}
-
-// createKey answers the key in clear, this once.
-func (p *rules) createKey(c *collection.Call) (any, error) {
-	id, err := p.self(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.Object()
-	if err != nil {
-		return nil, err
-	}
-	expires := octopus.As[time.Time](body, "Expires")
-	key := identity.NewKey()
-	var made octopus.Object
-	err = c.Transact(func(change *collection.Change) (err error) {
-		if err := c.Service.MayChange(c.Principal); err != nil {
-			return err
-		}
-		if made, err = change.In("").Create("ApiKeys", keyBody(c.Service, id, body.Text("Purpose"), key, expires)); err != nil {
-			return err
-		}
-		return identity.AddKey(c.Context, change.Tx, made.Text("Id"), id, key, expires)
-	})
-	if err != nil {
-		return nil, err
-	}
-	made.Delete("Hint")
-	made.Set("ApiKey", key)
-	made.Set("Links", map[string]string{"Self": "/api/users/" + id + "/apikeys/" + made.Text("Id")})
-	return collection.Made{Value: made}, nil
-}
-
-func (p *rules) deleteKey(c *collection.Call) (any, error) {
-	d, err := p.key(c)
-	if err != nil {
-		return nil, err
-	}
-	return nil, c.Transact(func(change *collection.Change) error {
-		if err := c.Service.MayChange(c.Principal); err != nil {
-			return err
-		}
-		return change.Delete("ApiKeys", d.ID)
-	})
 }
 
 func (p *rules) revokeSessions(c *collection.Call) (any, error) {
@@ -176,9 +117,18 @@ func (p *rules) teamsOf(c *collection.Call) (any, error) {
 	}
 	teams := []map[string]any{}
 	for _, t := range u.Teams {
-		teams = append(teams, map[string]any{"Id": t.ID, "Name": t.Name, "SpaceId": part.OrNull(t.Space), "IsDirectlyAssigned": true, "ExternalSecurityGroups": []any{}})
+		teams = append(teams, map[string]any{"Id": t.ID, "Name": t.Name, "SpaceId": part.OrNull(t.Space), "IsDirectlyAssigned": t.Direct, "ExternalSecurityGroups": groupsOf(t)})
 	}
 	return teams, nil
+}
+
+// groupsOf are the external groups that make a user a member of the team (NamedReferenceItem).
+func groupsOf(t identity.Team) []map[string]any {
+	all := []map[string]any{}
+	for _, id := range t.Groups {
+		all = append(all, map[string]any{"Id": id, "DisplayName": id, "DisplayIdAndName": false})
+	}
+	return all
 }
 
 // memberships are the teams of a user as TeamMembership, the caller's own unless another is named.
@@ -200,7 +150,7 @@ func (p *rules) memberships(c *collection.Call) (any, error) {
 	}
 	all := []map[string]any{}
 	for _, t := range u.Teams {
-		all = append(all, map[string]any{"TeamId": t.ID, "TeamName": t.Name, "SpaceId": part.OrNull(t.Space), "UserId": u.ID, "IsDirectlyAssigned": true, "ExternalSecurityGroups": []any{}})
+		all = append(all, map[string]any{"TeamId": t.ID, "TeamName": t.Name, "SpaceId": part.OrNull(t.Space), "UserId": u.ID, "IsDirectlyAssigned": t.Direct, "ExternalSecurityGroups": groupsOf(t)})
 	}
 	return all, nil
 }
@@ -269,7 +219,8 @@ func (p *rules) permissionsOf(c *collection.Call) (any, error) {
 }
 
 func (p *rules) authentication(c *collection.Call) (any, error) {
-	return map[string]any{"Id": "userauthentication", "CanCurrentUserEditIdentitiesForUser": c.Principal.Set.Holds("UserEdit", ""), "AuthenticationProviders": Providers(), "Links": map[string]string{"Self": "/api/users/authentication"}}, nil
+	elements, err := p.SignIn.Elements(c.Context)
+	return map[string]any{"Id": "userauthentication", "CanCurrentUserEditIdentitiesForUser": c.Principal.Set.Holds("UserEdit", ""), "AuthenticationProviders": elements, "Links": map[string]string{"Self": "/api/users/authentication"}}, err
 }
 
 // Seed makes the first documents of a new server, in one transaction: its installation id, roles, teams, the first
@@ -349,18 +300,4 @@ func seed(c *collection.Change, admin string) (string, error) {
 	}
 	_, err = c.Create("Spaces", part.Object(map[string]any{"Name": "Default", "IsDefault": true, "SpaceManagersTeams": []string{"teams-administrators"}}))
 	return id, err
-}
-
-func keyBody(service *collection.Service, user, purpose, key string, expires time.Time) octopus.Object {
-	body := part.Object(map[string]any{"Purpose": purpose, "UserId": user, "Hint": key[:min(len(key), 7)], "Created": service.Now()})
-	if !expires.IsZero() {
-		body.Set("Expires", expires)
-	}
-	return body
-}
-
-// Providers are the ways to sign in: with a name and a password, and no other.
-func Providers() []map[string]any {
-	return []map[string]any{{"Name": "Octopus", "IdentityType": "UsernamePassword", "FormsLoginEnabled": true, "CSSLinks": []string{}, "JavascriptLinks": []string{},
-		"Links": map[string]string{"Authenticate": "/api/users/login"}}}
 }

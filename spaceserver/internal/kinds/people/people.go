@@ -4,12 +4,11 @@ package people
 
 import (
 	"context"
-	"crypto/rand"
 	"strings"
-	"time"
 
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
+	"odcm/spaceserver/internal/elevation"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/kinds/host"
 	"odcm/spaceserver/internal/kinds/part"
@@ -22,7 +21,7 @@ const hashed = "\x00password"
 
 // Kinds are users, teams, user roles, and what links these.
 func Kinds(s *host.Host) []*collection.Kind {
-	p := &rules{s}
+	p, grants := &rules{s}, elevation.Rules{Identity: s.Identity}
 	return []*collection.Kind{
 		{
 			Name: "Users", Type: "User", Route: "users", Scope: collection.InSystem, Title: "Username", Decides: true,
@@ -37,7 +36,7 @@ func Kinds(s *host.Host) []*collection.Kind {
 			Links: map[string]string{"Permissions": "/api/users/{Id}/permissions{?spaces,includeSystem}",
 				"PermissionsConfiguration": "/api/users/{Id}/permissions/configuration{?spaces,includeSystem}", "ApiKeys": "/api/users/{Id}/apikeys{/id}{?skip,take}",
 				"Spaces": "/api/users/{Id}/spaces", "Teams": "/api/users/{Id}/teams{?spaces,includeSystem}", "Avatar": "/avatar/{Id}"},
-			Before: p.hash, Prepare: p.prepareUser, Remove: p.removeUser, Present: presentUser,
+			Before: p.hash, Permit: func(c *collection.Change) error { return grants.Account(c, c.New.Text(hashed) != "") }, Prepare: p.prepareUser, Remove: p.removeUser, Present: presentUser,
 			Actions: p.actions(),
 		},
 		{
@@ -47,11 +46,12 @@ func Kinds(s *host.Host) []*collection.Kind {
 			References: []collection.Reference{{Path: "UserId", Kind: "Users"}},
 			RootLink:   "-",
 			Links:      map[string]string{"Self": "/api/users/{Owner}/apikeys/{Id}"},
-			Present:    presentKey,
+			Present:    p.presentKey,
 			Remove: func(c *collection.Change) error {
 				return identity.DropCredential(c.Context, c.Tx, c.ID)
 			},
 		},
+		p.trusted(),
 		{
 			Name: "Teams", Type: "Team", Route: "teams", Scope: collection.InBoth, Slugged: true, Decides: true,
 			Template: `{"Name":"","Slug":"","Description":"","MemberUserIds":[""],"ExternalSecurityGroups":[{"Id":"","DisplayName":"","DisplayIdAndName":false}],
@@ -62,7 +62,7 @@ func Kinds(s *host.Host) []*collection.Kind {
 			References: []collection.Reference{{Path: "MemberUserIds[]", Kind: "Users", Dropped: true}},
 			Query:      "skip,take,ids,partialName,spaces,includeSystem",
 			Links:      map[string]string{"ScopedUserRoles": "teams/{Id}/scopeduserroles{?skip,take,spaces,includeSystem}"},
-			Prepare:    prepareTeam, Remove: removeTeam, Settle: settleTeam,
+			Permit:     grants.Members, Prepare: prepareTeam, Remove: removeTeam, Settle: settleTeam,
 			Actions: []collection.Action{
 				{Method: "GET", Path: "teammembership", Scope: collection.InBoth, Handle: p.memberships},
 				{Method: "POST", Path: "teammembership/previewteam", Scope: collection.InBoth, Permission: "TeamView", Handle: previewTeam},
@@ -75,7 +75,7 @@ func Kinds(s *host.Host) []*collection.Kind {
 			Required:   []string{"Name"},
 			Ours:       []string{"CanBeDeleted", "SpacePermissionDescriptions", "SystemPermissionDescriptions", "SupportedRestrictions"},
 			Permission: collection.Verbs{View: "UserRoleView", Create: "UserRoleEdit", Edit: "UserRoleEdit", Delete: "UserRoleEdit"},
-			Prepare:    prepareRole,
+			Permit:     grants.Role, Prepare: prepareRole,
 			Remove: func(c *collection.Change) error {
 				if strings.HasPrefix(c.ID, "userroles-") {
 					return problem.Invalid("Built-in user roles cannot be deleted.")
@@ -90,9 +90,9 @@ func Kinds(s *host.Host) []*collection.Kind {
 			Permission: collection.Verbs{View: "TeamView", Create: "TeamEdit", Edit: "TeamEdit", Delete: "TeamEdit"},
 			References: []collection.Reference{{Path: "UserRoleId", Kind: "UserRoles"}, {Path: "TeamId", Kind: "Teams"}, {Path: "ProjectIds[]", Kind: "Projects", Loose: true},
 				{Path: "EnvironmentIds[]", Kind: "Environments", Loose: true}, {Path: "TenantIds[]", Kind: "Tenants", Loose: true}, {Path: "ProjectGroupIds[]", Kind: "ProjectGroups", Loose: true}},
-			Query:   "skip,take,ids,partialName,spaces,includeSystem",
-			Under:   []string{"teams"},
-			Prepare: prepareScopedRole,
+			Query:  "skip,take,ids,partialName,spaces,includeSystem",
+			Under:  []string{"teams"},
+			Permit: grants.Grant, Prepare: prepareScopedRole,
 		},
 		{
 			Name: "Invitations", Type: "Invitation", Scope: collection.InBoth, Title: "-", RootLink: "-",
@@ -101,11 +101,7 @@ func Kinds(s *host.Host) []*collection.Kind {
 			References: []collection.Reference{{Path: "AddToTeamIds[]", Kind: "Teams", Dropped: true}},
 			Permission: collection.Verbs{View: "UserInvite", Create: "UserInvite", Edit: "UserInvite", Delete: "UserInvite"},
 			Links:      map[string]string{"Self": "/api/users/invitations/{Id}"},
-			Prepare: func(c *collection.Change) error {
-				c.New.Set("InvitationCode", rand.Text())
-				c.New.Set("Expires", c.Service.Now().Add(7*24*time.Hour))
-				return nil
-			},
+			Permit:     grants.Invitation, Prepare: prepareInvitation,
 			Actions: []collection.Action{
 				{Method: "POST", Path: "users/invitations", Scope: collection.InBoth, Handle: invite},
 				{Method: "GET", Path: "users/invitations/{id}", Scope: collection.InBoth, Handle: func(c *collection.Call) (any, error) { return c.Find("Invitations", c.Param("id")) }},
@@ -181,14 +177,6 @@ func presentUser(v *collection.View, o *octopus.Object) error {
 	return nil
 }
 
-// presentKey shows that there is a key and how it starts: ApiKeyResource is a sensitive value when read.
-func presentKey(_ *collection.View, o *octopus.Object) error {
-	hint := o.Text("Hint")
-	o.Delete("Hint")
-	o.Set("ApiKey", map[string]any{"HasValue": true, "NewValue": nil, "Hint": hint})
-	return nil
-}
-
 func prepareTeam(c *collection.Change) error {
 	if c.Creating {
 		return nil
@@ -259,20 +247,6 @@ func prepareRole(c *collection.Change) error {
 		}
 	}
 	c.New.Set("SupportedRestrictions", supported)
-	return elevation(c, c.New)
-}
-
-// elevation keeps people from granting what they do not hold themselves: whoever may edit teams in a space would else
-// make himself an administrator of the server.
-func elevation(c *collection.Change, role octopus.Object) error {
-	if c.Principal.Set.Administers() {
-		return nil
-	}
-	for _, name := range role.Texts("GrantedSystemPermissions") {
-		if !c.Principal.Set.Holds(permission.Name(name), "") {
-			return problem.Denied(name)
-		}
-	}
 	return nil
 }
 
@@ -281,19 +255,10 @@ func prepareScopedRole(c *collection.Change) error {
 	if err != nil || !ok {
 		return part.OrInvalid(err, "There is no user role '"+c.New.Text("UserRoleId")+"'.")
 	}
-	if c.Space == "" {
-		return elevation(c, role)
+	if c.Space != "" && len(role.Texts("GrantedSpacePermissions")) == 0 {
+		return problem.Invalid("The role '" + role.Text("Name") + "' grants permissions on the whole server only: give it to a team of the whole server, without a space.")
 	}
 	return nil
-}
-
-func invite(c *collection.Call) (any, error) {
-	body, err := c.Object()
-	if err != nil {
-		return nil, err
-	}
-	d, err := c.Service.Create(c.Context, c.Request, c.Service.Kind("Invitations"), body)
-	return collection.Made{Value: d}, err
 }
 
 // Managers is the team that every space has for its managers.

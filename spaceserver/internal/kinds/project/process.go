@@ -1,9 +1,6 @@
 package project
 
 import (
-	"strconv"
-	"strings"
-
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/document"
@@ -47,9 +44,9 @@ func projectActions() []collection.Action {
 		{Method: "GET", Path: "projects/{id}/deploymentsettings", Handle: getSettings},
 		{Method: "PUT", Path: "projects/{id}/deploymentsettings", Handle: putSettings},
 		{Method: "GET", Path: "projects/{id}/summary", Handle: summary},
-		{Method: "GET", Path: "projects/{id}/metadata", Handle: func(*collection.Call) (any, error) { return []any{}, nil }},
-		{Method: "GET", Path: "projects/{id}/logo", Handle: part.Logo},
-		{Method: "GET", Path: "projects/{id}/git/branches", Handle: func(*collection.Call) (any, error) {
+		{Method: "GET", Path: "projects/{id}/metadata", Permission: "ProjectView", Handle: func(*collection.Call) (any, error) { return []any{}, nil }},
+		{Method: "GET", Path: "projects/{id}/logo", Permission: "ProjectView", Handle: part.Logo},
+		{Method: "GET", Path: "projects/{id}/git/branches", Permission: "ProjectView", Handle: func(*collection.Call) (any, error) {
 			return nil, problem.Invalid("The project is not version-controlled.")
 		}},
 	}
@@ -125,51 +122,3 @@ func summary(c *collection.Call) (any, error) {
 }
 
 func releaseTemplate(c *collection.Call) (any, error) { return TemplateOf(c, c.Param("id")) }
-
-// TemplateOf says what a release of the process needs: ReleaseTemplateResource.
-func TemplateOf(c *collection.Call, id string) (any, error) {
-	process, err := c.Find("DeploymentProcesses", id)
-	if err != nil {
-		return nil, err
-	}
-	store := c.Service.Store
-	last := ""
-	newest, _, err := store.List(c.Context, store.DB.Read(), document.Query{Kind: "Releases", Owner: process.Project, Order: document.NewestFirst, Take: 1})
-	if err != nil {
-		return nil, err
-	}
-	if len(newest) > 0 {
-		last = newest[0].Name
-	}
-	return map[string]any{"DeploymentProcessId": process.ID, "LastReleaseVersion": part.OrNull(last), "NextVersionIncrement": next(last), "VersioningPackageStepName": nil,
-		"VersioningPackageReferenceName": nil, "Packages": packageReferences(process.Object()), "Links": map[string]string{"Self": collection.Base(process.Space) + "/deploymentprocesses/" + process.ID + "/template"}}, nil
-}
-
-// next is the version after the last one: its third number, without what follows, grown by one.
-func next(last string) string {
-	core, _, _ := strings.Cut(strings.SplitN(last, "+", 2)[0], "-")
-	parts := strings.Split(core, ".")
-	if last == "" || len(parts) < 3 {
-		return "0.0.1"
-	}
-	patch, err := strconv.Atoi(parts[2])
-	if err != nil {
-		return "0.0.1"
-	}
-	return parts[0] + "." + parts[1] + "." + strconv.Itoa(patch+1)
-}
-
-// packageReferences lists the packages that the steps of a process name: ReleaseTemplatePackage in the Swagger document.
-func packageReferences(process octopus.Object) []any {
-	packages := []any{}
-	for _, step := range process.Objects("Steps") {
-		for _, action := range step.Objects("Actions") {
-			for _, p := range action.Objects("Packages") {
-				packages = append(packages, map[string]any{"ActionName": action.Text("Name"), "StepName": step.Text("Name"), "PackageReferenceName": p.Text("Name"),
-					"PackageId": p.Text("PackageId"), "FeedId": p.Text("FeedId"), "FeedName": nil, "NuGetPackageId": p.Text("PackageId"), "NuGetFeedId": p.Text("FeedId"),
-					"ProjectName": nil, "VersionSelectedLastRelease": nil, "IsResolvable": !strings.Contains(p.Text("PackageId")+p.Text("FeedId"), "#{")})
-			}
-		}
-	}
-	return packages
-}

@@ -53,6 +53,7 @@ func Kinds() []*collection.Kind {
 			},
 		},
 		{
+			// Decides: grants that are restricted to a project group follow its projects.
 			Name: "Projects", Type: "Project", Route: "projects", Slugged: true, Project: "Id", ProjectGroup: "ProjectGroupId", Decides: true,
 			Template: `{"VariableSetId":null,"DeploymentProcessId":null,"ClonedFromProjectId":null,"DiscreteChannelRelease":false,"IncludedLibraryVariableSetIds":[""],
 				"DefaultToSkipIfAlreadyInstalled":false,"TenantedDeploymentMode":` + part.Tenanted + `,"DefaultGuidedFailureMode":"EnvironmentDefault|Off|On",
@@ -98,7 +99,7 @@ func Kinds() []*collection.Kind {
 				{Path: "Variables[].Scope.Channel[]", Kind: "Channels"}},
 			Permission: collection.Verbs{View: "VariableView", Create: "VariableEdit", Edit: "VariableEdit", Delete: "VariableEdit"},
 			Number:     func(c *collection.Change) (string, error) { return "variableset-" + c.New.Text("OwnerId"), nil },
-			Prepare:    prepareVariables, Present: presentVariables,
+			Permit:     permitVariables, Prepare: prepareVariables, Present: presentVariables,
 			Actions: variableActions(),
 		},
 		{
@@ -114,15 +115,6 @@ func Kinds() []*collection.Kind {
 			Actions: []collection.Action{
 				{Method: "GET", Path: "channels/{id}/releases", Handle: func(c *collection.Call) (any, error) { return part.Related(c, "Channels", "Releases", "ChannelId") }},
 			},
-		},
-		{
-			Name: "ProjectTriggers", Type: "ProjectTrigger", Route: "projecttriggers", Owner: "ProjectId", Project: "ProjectId", UnderRoute: "triggers",
-			Template:   `{"Name":"","Description":null,"ProjectId":"","IsDisabled":false,"Filter":{"FilterType":""},"Action":{"ActionType":""}}`,
-			Required:   []string{"Name", "ProjectId"},
-			Permission: collection.Quartet("Trigger"),
-			References: []collection.Reference{{Path: "ProjectId", Kind: "Projects"}, {Path: "Filter.EnvironmentIds[]", Kind: "Environments"}},
-			Under:      []string{"projects"}, Filters: map[string]string{"triggerActionType": "Action.ActionType"},
-			Query: "skip,take,ids,runbooks", Links: map[string]string{"Project": "projects/{Owner}"},
 		},
 		{
 			Name: "LibraryVariableSets", Type: "LibraryVariableSet", Route: "libraryvariablesets", RootLink: "LibraryVariables",

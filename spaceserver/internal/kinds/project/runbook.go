@@ -3,10 +3,9 @@ package project
 import (
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/kinds/part"
-	"odcm/spaceserver/internal/problem"
 )
 
-// Runbooks are the kinds of runbooks: the runbooks, their processes, snapshots and runs.
+// Runbooks are the kinds of runbooks and their processes; package runbook has what comes of them.
 func Runbooks() []*collection.Kind {
 	return []*collection.Kind{
 		{
@@ -44,53 +43,5 @@ func Runbooks() []*collection.Kind {
 			Links:      map[string]string{"Project": "projects/{Project}", "Runbook": "runbooks/{Owner}", "RunbookSnapshotTemplate": "runbookProcesses/{Id}/runbookSnapshotTemplate"},
 			Prepare:    prepareProcess,
 		},
-		{
-			Name: "RunbookSnapshots", Type: "RunbookSnapshot", Route: "runbookSnapshots", Owner: "RunbookId", Project: "ProjectId", Query: "skip,take,ids,publish",
-			Template: `{"Name":"","Notes":null,"ProjectId":"","RunbookId":"","Assembled":null,"FrozenProjectVariableSetId":null,"FrozenRunbookProcessId":null,
-				"LibraryVariableSetSnapshotIds":[""],"ProjectVariableSetSnapshotId":null,"SelectedPackages":[{"ActionName":"","PackageReferenceName":null,"StepName":null,"Version":""}],
-				"SelectedGitResources":[]}`,
-			Required:   []string{"Name", "RunbookId"},
-			Ours:       []string{"Assembled", "FrozenProjectVariableSetId", "FrozenRunbookProcessId", "LibraryVariableSetSnapshotIds", "ProjectVariableSetSnapshotId"},
-			Permission: collection.Verbs{View: "RunbookView", Create: "RunbookSnapshotCreate", Edit: "RunbookSnapshotCreate", Delete: "RunbookSnapshotCreate"},
-			References: []collection.Reference{{Path: "ProjectId", Kind: "Projects"}, {Path: "RunbookId", Kind: "Runbooks"}},
-			Under:      []string{"runbooks"},
-			Links:      map[string]string{"Project": "projects/{Project}", "Runbook": "runbooks/{Owner}", "RunbookRuns": "runbookSnapshots/{Id}/runbookRuns"},
-			Prepare:    prepareSnapshot,
-		},
-		{
-			Name: "RunbookRuns", Type: "RunbookRun", Route: "runbookRuns", Shared: true, Owner: "RunbookId", Project: "ProjectId", Environments: "EnvironmentId", Tenants: "TenantId",
-			Template:   `{"Name":"","ProjectId":"","RunbookId":"","RunbookSnapshotId":"","EnvironmentId":"","TenantId":null,"TaskId":null,"Comments":null,"Created":null}`,
-			Without:    "create edit all",
-			Permission: collection.Verbs{View: "RunbookRunView", Create: "RunbookRunCreate", Edit: "RunbookRunCreate", Delete: "RunbookRunDelete"},
-			Query:      "skip,take,ids,projects,environments,tenants,runbooks,taskState,partialName",
-			Actions: []collection.Action{
-				{Method: "POST", Path: "runbookRuns", Permission: "RunbookRunCreate", Handle: NotYet},
-				{Method: "POST", Path: "runbooks/{id}/run", Permission: "RunbookRunCreate", Handle: NotYet},
-				{Method: "POST", Path: "runbook-runs/create/v1", Permission: "RunbookRunCreate", Handle: NotYet},
-				{Method: "POST", Path: "runbook-runs/git/create/v1", Permission: "RunbookRunCreate", Handle: NotYet},
-			},
-		},
 	}
-}
-
-func prepareSnapshot(c *collection.Change) error {
-	if !c.Creating {
-		return nil
-	}
-	runbook, ok, err := c.Get("Runbooks", c.New.Text("RunbookId"))
-	if err != nil || !ok {
-		return part.OrInvalid(err, "There is no runbook '"+c.New.Text("RunbookId")+"'.")
-	}
-	project := runbook.Text("ProjectId")
-	c.New.Set("ProjectId", project)
-	c.New.Set("Assembled", c.Service.Now())
-	if err := Snapshot(c, "RunbookProcesses", "RunbookProcess-"+runbook.Text("Id"), "FrozenRunbookProcessId"); err != nil {
-		return err
-	}
-	return SnapshotVariables(c, project, "FrozenProjectVariableSetId")
-}
-
-// NotYet refuses what would run something: better no answer than a deployment that nobody made.
-func NotYet(*collection.Call) (any, error) {
-	return nil, problem.Unsupported("This Space server version does not run deployments yet.")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/kinds/part"
@@ -25,6 +26,8 @@ func RunbookTemplates() []collection.Action {
 		}),
 		on("runbookProcesses/{id}/runbookSnapshotTemplate", func(c *collection.Call) (any, error) { return snapshotTemplate(c, c.Param("id")) }),
 		on("runbooks/{id}/environments", runbookEnvironments),
+		on("projects/{project}/runbooks/{id}/environments", runbookEnvironments),
+		on("projects/{project}/runbookProcesses/{id}", func(c *collection.Call) (any, error) { return c.Find("RunbookProcesses", c.Param("id")) }),
 	}
 }
 
@@ -40,8 +43,12 @@ func snapshotTemplate(c *collection.Call, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	packages, err := packageReferences(part.Outside(c, process.Space), o, octopus.Object{})
+	if err != nil {
+		return nil, err
+	}
 	return map[string]any{"Id": "RunbookSnapshotTemplate-" + process.Owner, "RunbookId": process.Owner, "RunbookProcessId": process.ID, "NextNameIncrement": fmt.Sprintf("Snapshot %d", n+1),
-		"Packages": packageReferences(o), "Links": map[string]string{"Self": collection.Base(process.Space) + "/runbookProcesses/" + process.ID + "/runbookSnapshotTemplate"}}, nil
+		"Packages": packages, "Links": map[string]string{"Self": collection.Base(process.Space) + "/runbookProcesses/" + process.ID + "/runbookSnapshotTemplate"}}, nil
 }
 
 func takenSnapshots(c *collection.Call, process collection.Document) (int, error) {

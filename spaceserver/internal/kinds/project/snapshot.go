@@ -58,3 +58,30 @@ func SnapshotVariables(c *collection.Change, project, member string) error {
 	c.New.Set("LibraryVariableSetSnapshotIds", frozen)
 	return nil
 }
+
+// Changed tells whether the project's variables, and those of its library sets, changed since they were frozen for a release or a
+// runbook's snapshot. The member of what is frozen names the project's set.
+func Changed(r part.Reader, project, frozen octopus.Object, member string) (changed [2]bool, err error) {
+	if frozen.Len() == 0 {
+		return changed, nil
+	}
+	differs := func(owner, id string) (bool, error) {
+		now, _, err := r.Get("VariableSets", "variableset-"+owner)
+		if err != nil {
+			return false, err
+		}
+		then, _, err := r.Get("VariableSets", id)
+		return now.Int("Version") != then.Int("Version"), err
+	}
+	if changed[0], err = differs(project.Text("Id"), frozen.Text(member)); err != nil {
+		return changed, err
+	}
+	library, snapshots := project.Texts("IncludedLibraryVariableSetIds"), frozen.Texts("LibraryVariableSetSnapshotIds")
+	changed[1] = len(library) != len(snapshots)
+	for i := 0; i < len(library) && !changed[1]; i++ {
+		if changed[1], err = differs(library[i], snapshots[i]); err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}

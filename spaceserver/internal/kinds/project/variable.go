@@ -43,15 +43,17 @@ func prepareVariables(c *collection.Change) error {
 	return nil
 }
 
-// presentVariables adds what values of this set can be scoped to: VariableScopeValues in the Swagger document.
+// presentVariables leaves out what the reader may not see, and adds what values of this set can be scoped to:
+// VariableScopeValues in the Swagger document.
 func presentVariables(v *collection.View, o *octopus.Object) error {
+	o.Set("Variables", shownVariables(v.Request.Principal.Set, v.Row.Space, v.Row.Owner, *o))
 	values := octopus.Object{}
 	q, store := v.Service.Store.DB.Read(), v.Service.Store
 	names := func(kind, owner string) ([]part.Reference, error) {
 		rows, _, err := store.List(v.Context, q, document.Query{Kind: kind, Spaces: []string{v.Row.Space}, Owner: owner, Order: v.Service.Kind(kind).Order})
 		list := []part.Reference{}
 		for _, row := range rows {
-			if d, err := octopus.ParseObject(row.Body); err == nil {
+			if d, err := octopus.ParseObject(row.Body); err == nil && v.Service.Sees(v.Request.Principal, row) {
 				list = append(list, part.Refer(row.ID, d.Text("Name")))
 			}
 		}
@@ -66,6 +68,9 @@ func presentVariables(v *collection.View, o *octopus.Object) error {
 		if err != nil {
 			return err
 		}
+		if !v.Service.Sees(v.Request.Principal, row) {
+			continue
+		}
 		d, _ := octopus.ParseObject(row.Body)
 		machines = append(machines, part.Refer(row.ID, d.Text("Name")))
 		for _, role := range d.Texts("Roles") {
@@ -78,7 +83,7 @@ func presentVariables(v *collection.View, o *octopus.Object) error {
 			return err
 		}
 		row, err := store.Get(v.Context, q, "DeploymentProcesses", "deploymentprocess-"+v.Row.Owner, v.Row.Space)
-		if err == nil {
+		if err == nil && v.Service.Sees(v.Request.Principal, row) {
 			d, _ := octopus.ParseObject(row.Body)
 			for _, step := range d.Objects("Steps") {
 				for _, action := range step.Objects("Actions") {
@@ -102,6 +107,9 @@ func presentVariables(v *collection.View, o *octopus.Object) error {
 	for row, err := range store.Each(v.Context, q, document.Query{Kind: "TagSets", Spaces: []string{v.Row.Space}, Order: document.ByPosition}) {
 		if err != nil {
 			return err
+		}
+		if !v.Service.Sees(v.Request.Principal, row) {
+			continue
 		}
 		d, _ := octopus.ParseObject(row.Body)
 		for _, tag := range d.Objects("Tags") {

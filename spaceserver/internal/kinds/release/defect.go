@@ -4,6 +4,7 @@ import (
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/kinds/part"
+	"odcm/spaceserver/internal/version"
 )
 
 // Defects keep a release from going further until they are resolved (DefectResource in the Swagger document).
@@ -92,14 +93,18 @@ func TestRule(c *collection.Call) (any, error) {
 		rule.Version, rule.VersionRange, rule.PreReleaseTag = c.Query.Get("version"), c.Query.Get("versionRange"), c.Query.Get("preReleaseTag")
 	}
 	errors := []string{}
-	v, ok := part.ParseVersion(rule.Version)
+	v, ok := version.Parse(rule.Version)
 	if !ok {
 		errors = append(errors, "'"+rule.Version+"' is not a version.")
 	}
-	within, err := part.ParseRange(rule.VersionRange)
+	within, err := version.ParseRange(rule.VersionRange)
 	if err != nil {
 		errors = append(errors, "'"+rule.VersionRange+"' is not a range of versions.")
 	}
-	return map[string]any{"Errors": errors, "IsNull": false, "SatisfiesVersionRange": ok && err == nil && within.Has(v), "SatisfiesPreReleaseTag": ok && part.PreReleaseMatches(rule.PreReleaseTag, v.Pre),
+	tag, wrong := version.ParseRule("", rule.PreReleaseTag)
+	if wrong != nil {
+		errors = append(errors, "'"+rule.PreReleaseTag+"' is not a regular expression.")
+	}
+	return map[string]any{"Errors": errors, "IsNull": false, "SatisfiesVersionRange": ok && err == nil && within.Has(v), "SatisfiesPreReleaseTag": ok && wrong == nil && tag.HasPre(v),
 		"Links": map[string]string{}}, nil
 }

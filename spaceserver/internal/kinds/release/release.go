@@ -1,21 +1,29 @@
-// Package release is what came of a project at a time and where it went: releases, deployments, defects, freezes, how long
-// releases are kept, and the dashboards that show it all. This version of the server deploys nothing.
+// Package release is what came of a project at a time: releases with their versions of packages, defects in them, and how long
+// they are kept where nobody says.
 package release
 
 import (
-	"cmp"
 	"strings"
 
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/document"
+	"odcm/spaceserver/internal/kinds/deployment"
+	"odcm/spaceserver/internal/kinds/host"
 	"odcm/spaceserver/internal/kinds/part"
 	"odcm/spaceserver/internal/kinds/project"
 	"odcm/spaceserver/internal/problem"
 )
 
-// Kinds are releases and deployments.
-func Kinds() []*collection.Kind {
+// Kinds are releases.
+func Kinds(h *host.Host) []*collection.Kind {
+	// What its lifecycle deploys by itself goes with it.
+	settle := func(c *collection.Change) error {
+		if !c.Creating {
+			return nil
+		}
+		return deployment.Begin(h, c, c.ID)
+	}
 	return []*collection.Kind{
 		{
 			Name: "Releases", Type: "Release", Route: "releases", Title: "Version", Owner: "ProjectId", Project: "ProjectId", Order: document.NewestFirst, Query: "skip,ignoreChannelRules,take,ids",
@@ -29,76 +37,100 @@ func Kinds() []*collection.Kind {
 			Under:      []string{"projects"},
 			Links: map[string]string{"Project": "projects/{Owner}", "Progression": "releases/{Id}/progression", "Deployments": "releases/{Id}/deployments{?skip,take}", "DeploymentTemplate": "releases/{Id}/deployments/template",
 				"Defects": "releases/{Id}/defects", "ReportDefect": "releases/{Id}/defects", "ResolveDefect": "releases/{Id}/defects/resolve", "SnapshotVariables": "releases/{Id}/snapshot-variables",
-				"ProjectDeploymentProcessSnapshot": "deploymentprocesses/deploymentprocess-{Owner}", "Web": "/app#/{Space}/releases/{Id}", "Artifacts": "artifacts?regarding={Id}"},
-			Prepare: prepareRelease,
+				"ProjectDeploymentProcessSnapshot": "deploymentprocesses/deploymentprocess-{Owner}", "Web": "/app#/{Space}/releases/{Id}", "Artifacts": "artifacts?regarding={Id}",
+				"DeploymentPreviews": "releases/{Id}/deployments/previews", "MissingPackages": "releases/{Id}/missingpackages"},
+			Prepare: prepareRelease, Settle: settle, Remove: removeRelease,
 			Actions: []collection.Action{
-				{Method: "GET", Path: "releases/{id}/deployments", Handle: func(c *collection.Call) (any, error) { return part.Related(c, "Releases", "Deployments", "ReleaseId") }},
+				{Method: "GET", Path: "releases/{id}/deployments", Handle: func(c *collection.Call) (any, error) { return part.Owned(c, "Releases", "Deployments") }},
 				{Method: "POST", Path: "releases/{id}/snapshot-variables", Permission: "ReleaseEdit", Handle: refreshVariables},
 				{Method: "POST", Path: "releases/create/v1", Permission: "ReleaseCreate", Handle: createRelease},
-				{Method: "GET", Path: "releases/{id}/progression", Permission: "ReleaseView", Handle: releaseProgression},
-				{Method: "GET", Path: "releases/{id}/deployments/template", Permission: "ReleaseView", Handle: deploymentTemplate},
-			},
-		},
-		{
-			Name: "Deployments", Type: "Deployment", Route: "deployments", Shared: true, Owner: "ReleaseId", Project: "ProjectId", Environments: "EnvironmentId", Tenants: "TenantId", Order: document.NewestFirst,
-			Template: `{"Name":"","ReleaseId":"","EnvironmentId":"","TenantId":null,"ProjectId":"","ChannelId":null,"TaskId":null,"Comments":null,"Created":null}`,
-			Without:  "create edit all", Permission: collection.Verbs{View: "DeploymentView", Create: "DeploymentCreate", Edit: "DeploymentCreate", Delete: "DeploymentDelete"},
-			Filters: map[string]string{"projects": "ProjectId", "environments": "EnvironmentId", "tenants": "TenantId", "channels": "ChannelId"},
-			Query:   "skip,take,ids,projects,environments,tenants,channels,taskState,partialName",
-			Actions: []collection.Action{
-				{Method: "POST", Path: "deployments", Permission: "DeploymentCreate", Handle: project.NotYet},
-				{Method: "POST", Path: "deployments/create/untenanted/v1", Permission: "DeploymentCreate", Handle: project.NotYet},
-				{Method: "POST", Path: "deployments/create/tenanted/v1", Permission: "DeploymentCreate", Handle: project.NotYet},
+				{Method: "GET", Path: "releases/{id}/missingpackages", Permission: "ReleaseView", Handle: missing},
+				{Method: "GET", Path: "projects/{id}/channels/{channel}/releases", Permission: "ReleaseView", Handle: channelReleases},
 			},
 		},
 	}
 }
 
-// prepareRelease completes a new release: the project's default channel, and snapshots of process and variables, so that
+// prepareRelease completes a new release: its channel, versions of packages, and snapshots of process and variables, so that
 // what is deployed later is what was released.
 func prepareRelease(c *collection.Change) error {
-	version := c.New.Text("Version")
-	if strings.ContainsAny(version, " \t\r\n/\\") || len(version) > 349 {
-		return problem.Invalid("The version '" + version + "' is not a version number.")
+	if c.New.Object("VersionControlReference").Text("GitRef")+c.New.Object("VersionControlReference").Text("GitCommit") != "" {
+		return notVersionControlled()
 	}
 	if !c.Creating {
-		if c.New.Text("ProjectId") != c.Old.Text("ProjectId") {
-			return problem.Invalid("A release cannot be moved to another project.")
+		if err := checkVersion(c); err != nil {
+			return err
 		}
-		return nil
+		return prepareChange(c)
 	}
-	owner := c.New.Text("ProjectId")
-	if _, ok, err := c.Get("Projects", owner); err != nil || !ok {
+	r, owner := part.In(c), c.New.Text("ProjectId")
+	o, ok, err := c.Get("Projects", owner)
+	if err != nil || !ok {
 		return part.OrInvalid(err, "There is no project '"+owner+"'.")
 	}
-	c.New.Set("Assembled", c.Service.Now())
-	if err := releaseChannel(c, owner); err != nil {
+	number, err := project.Settled(r, owner, strings.TrimSpace(c.New.Text("Version")))
+	if err != nil {
 		return err
 	}
+	c.New.Set("Version", number)
+	if err := checkVersion(c); err != nil {
+		return err
+	}
+	if taken, err := c.List(document.Query{Kind: "Releases", Owner: owner, Name: number}); err != nil || len(taken) > 0 {
+		return part.OrInvalid(err, "Release '"+number+"' already exists in the project '"+o.Text("Name")+"'. Please choose another version.")
+	}
+	channel, err := project.ChannelOf(r, owner, c.New.Text("ChannelId"))
+	if err != nil {
+		return err
+	}
+	c.New.Set("ChannelId", channel.Text("Id"))
+	c.New.Set("Assembled", c.Service.Now())
 	if err := project.Snapshot(c, "DeploymentProcesses", "deploymentprocess-"+owner, "ProjectDeploymentProcessSnapshotId"); err != nil {
+		return err
+	}
+	process, _, err := c.Get("DeploymentProcesses", c.New.Text("ProjectDeploymentProcessSnapshotId"))
+	if err != nil {
+		return err
+	}
+	ignore := c.New.Bool("IgnoreChannelRules") || part.True(c.Query, "ignoreChannelRules")
+	tag := c.New.Text(preferred)
+	c.New.Delete(preferred)
+	if err := SelectPackages(c, process, Choice{Channel: channel, Ignore: ignore, Tag: tag}); err != nil {
 		return err
 	}
 	return project.SnapshotVariables(c, owner, "ProjectVariableSetSnapshotId")
 }
 
-func releaseChannel(c *collection.Change, project string) error {
-	rows, err := c.List(document.Query{Kind: "Channels", Owner: project})
-	if err != nil {
-		return err
-	}
-	wanted := c.New.Text("ChannelId")
-	for _, row := range rows {
-		o, err := octopus.ParseObject(row.Body)
-		if err != nil {
-			return err
-		}
-		if row.ID == wanted || wanted == "" && o.Bool("IsDefault") {
-			c.New.Set("ChannelId", row.ID)
-			return nil
-		}
-	}
-	return problem.Invalid("The channel '" + wanted + "' is not one of the project's.")
+// preferred is a member that a new release has only until its packages are chosen: the pre-release that they are to have.
+const preferred = "PackagePrerelease"
+
+func notVersionControlled() error {
+	return problem.Invalid("The project is not version-controlled: leave out the Git reference.")
 }
+
+// checkVersion refuses what is no version: releases may be called 2024.03.0-hotfix.1, but not by a path or a sentence.
+func checkVersion(c *collection.Change) error {
+	number := c.New.Text("Version")
+	if number == "" || strings.ContainsAny(number, " \t\r\n/\\#?%") || len(number) > 349 {
+		return problem.Invalid("The version '" + number + "' is not a version number: write it as 1.2.3 or 1.2.3-beta.1.")
+	}
+	return nil
+}
+
+// prepareChange lets a release change its version, notes and channel; versions of packages only until it is deployed somewhere.
+func prepareChange(c *collection.Change) error {
+	if c.New.Text("ProjectId") != c.Old.Text("ProjectId") {
+		return problem.Invalid("A release cannot be moved to another project.")
+	}
+	if c.New.Text("ChannelId") == c.Old.Text("ChannelId") {
+		return nil
+	}
+	_, err := project.ChannelOf(part.In(c), c.New.Text("ProjectId"), c.New.Text("ChannelId"))
+	return err
+}
+
+// removeRelease refuses while the release is on its way somewhere; its deployments go along (docs: releases/deleting-releases).
+func removeRelease(c *collection.Change) error { return deployment.NotUnderWay(c, c.ID) }
 
 // refreshVariables takes the release's snapshot of variables anew.
 func refreshVariables(c *collection.Call) (any, error) {
@@ -106,91 +138,23 @@ func refreshVariables(c *collection.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.Transact(func(change *collection.Change) error {
-		if err := c.Service.MayChange(c.Principal); err != nil {
-			return err
-		}
-		if !c.Principal.Set.Changes("ReleaseEdit", part.Target(d)) {
-			return problem.Denied("ReleaseEdit")
-		}
-		return change.Edit("Releases", d.ID, func(o *octopus.Object) error {
-			at := *change
-			at.New = o.Clone()
-			if err := project.SnapshotVariables(&at, d.Project, "ProjectVariableSetSnapshotId"); err != nil {
-				return err
-			}
-			*o = at.New
-			return nil
-		})
-	})
-	if err != nil {
+	if err := deployment.Renew(c, d); err != nil {
 		return nil, err
 	}
 	return c.Find("Releases", d.ID)
 }
 
-// createRelease is the executions API: names instead of ids, camel case in, Pascal case out (releases/create/v1).
-func createRelease(c *collection.Call) (any, error) {
-	var command struct {
-		ProjectName, ProjectIDOrName string
-		ReleaseVersion, ChannelName  string
-		ChannelIDOrName              string
-		ReleaseNotes, PackageVersion string
-		GitRef, GitCommit            string
-		Packages                     []string
-		IgnoreIfAlreadyExists        bool
-		IgnoreChannelRules           bool
-		CustomFields                 map[string]string
-	}
-	if err := c.Decode(&command); err != nil {
-		return nil, err
-	}
-	owner, err := c.Find("Projects", cmp.Or(command.ProjectName, command.ProjectIDOrName))
+func channelReleases(c *collection.Call) (any, error) {
+	owner, err := c.Find("Projects", c.Param("id"))
 	if err != nil {
 		return nil, err
 	}
-	version := command.ReleaseVersion
-	if version == "" {
-		if version = command.PackageVersion; version == "" {
-			template, err := project.TemplateOf(c, "deploymentprocess-"+owner.ID)
-			if err != nil {
-				return nil, err
-			}
-			version = template.(map[string]any)["NextVersionIncrement"].(string)
-		}
-	}
-	body := part.Object(map[string]any{"ProjectId": owner.ID, "Version": version, "ReleaseNotes": command.ReleaseNotes, "IgnoreChannelRules": command.IgnoreChannelRules})
-	if command.CustomFields != nil {
-		body.Set("CustomFields", command.CustomFields)
-	}
-	if name := cmp.Or(command.ChannelName, command.ChannelIDOrName); name != "" {
-		channel, err := c.Service.GetOwned(c.Context, c.Request, c.Service.Kind("Channels"), owner.ID, name)
-		if err != nil {
-			return nil, err
-		}
-		body.Set("ChannelId", channel.ID)
-	}
-	selected := []map[string]string{}
-	for _, p := range command.Packages { // step:package:version
-		parts := strings.Split(p, ":")
-		if len(parts) < 2 {
-			return nil, problem.Invalid("A package is named as step:package:version, not '" + p + "'.")
-		}
-		one := map[string]string{"ActionName": parts[0], "Version": parts[len(parts)-1], "PackageReferenceName": ""}
-		if len(parts) > 2 {
-			one["PackageReferenceName"] = parts[1]
-		}
-		selected = append(selected, one)
-	}
-	body.Set("SelectedPackages", selected)
-	if command.IgnoreIfAlreadyExists {
-		if d, err := c.Service.GetOwned(c.Context, c.Request, c.Service.Kind("Releases"), owner.ID, version); err == nil {
-			return map[string]any{"ReleaseId": d.ID, "ReleaseVersion": version}, nil
-		}
-	}
-	d, err := c.Service.Create(c.Context, c.Request, c.Service.Kind("Releases"), body)
+	channel, err := c.Service.GetOwned(c.Context, c.Request, c.Service.Kind("Channels"), owner.ID, c.Param("channel"))
 	if err != nil {
 		return nil, err
 	}
-	return collection.Made{Value: map[string]any{"ReleaseId": d.ID, "ReleaseVersion": version, "AutomaticallyDeployedEnvironments": nil}}, nil
+	p, err := c.Service.List(c.Context, c.Request, c.Service.Kind("Releases"), collection.Listing{Owner: owner.ID, Filter: func(o octopus.Object) bool { return o.Text("ChannelId") == channel.ID }})
+	p.Path = collection.Base(c.Space) + "/projects/" + owner.ID + "/channels/" + channel.ID + "/releases"
+	p.Template = p.Path + "{?skip,take,searchByVersion}"
+	return p, err
 }

@@ -4,16 +4,16 @@ import (
 	"bytes"
 	"encoding/csv"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"odcm/octopus"
+	"odcm/spaceserver/internal/audit"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/kinds/part"
-	"odcm/spaceserver/internal/permission"
 	"odcm/spaceserver/internal/problem"
+	"odcm/spaceserver/internal/subscription"
 )
 
 // Audit are the kinds about the audit trail: subscriptions to its events.
@@ -27,6 +27,7 @@ func Audit() []*collection.Kind {
 		Required:   []string{"Name"},
 		Permission: collection.Quartet("Subscription"),
 		Query:      "skip,take,ids,partialName,spaces",
+		Prepare:    subscription.Prepare, Settle: subscription.Settle, Remove: subscription.Remove, Present: subscription.Present,
 	}}
 }
 
@@ -35,26 +36,31 @@ func events() []collection.Action {
 	on := func(path string, handle func(c *collection.Call) (any, error)) collection.Action {
 		return collection.Action{Method: "GET", Path: path, Scope: collection.InBoth, Permission: "EventView", Handle: handle}
 	}
-	names := func(list ...string) func(*collection.Call) (any, error) {
+	named := func(list []audit.Category) func(*collection.Call) (any, error) {
 		return func(*collection.Call) (any, error) {
 			all := []map[string]any{}
-			for _, name := range list {
-				all = append(all, map[string]any{"Id": name, "Name": name, "Links": map[string]string{}})
+			for _, one := range list {
+				all = append(all, map[string]any{"Id": one.ID, "Name": one.Name, "Links": map[string]string{}})
 			}
 			return all, nil
 		}
 	}
 	return []collection.Action{
-		on("events", listEvents),
-		on("events/{id}", getEvent),
-		on("events/agents", names("Server", "Other")),
-		on("events/categories", names("Created", "Modified", "Deleted", "MaintenanceModeEntered", "MaintenanceModeExited")),
+		// Without a space: those of all spaces whose events one may see.
+		{Method: "GET", Path: "events", Scope: collection.InBoth, Handle: listEvents},
+		{Method: "GET", Path: "events/{id}", Scope: collection.InBoth, Handle: getEvent},
+		on("events/agents", named(audit.Agents())),
+		on("events/categories", named(audit.Categories())),
 		on("events/groups", func(*collection.Call) (any, error) {
-			return []map[string]any{{"Id": "document", "Name": "Document", "EventCategories": []string{"Created", "Modified", "Deleted"}, "Links": map[string]string{}}}, nil
+			all := []map[string]any{}
+			for _, g := range audit.Groups() {
+				all = append(all, map[string]any{"Id": g.ID, "Name": g.Name, "EventCategories": g.Categories, "Links": map[string]string{}})
+			}
+			return all, nil
 		}),
-		on("events/archives", func(c *collection.Call) (any, error) {
+		{Method: "GET", Path: "events/archives", Scope: collection.InBoth, Permission: "EventRetentionView", Handle: func(c *collection.Call) (any, error) {
 			return part.Page(c, "EventArchive", "events/archives", []part.Reference{}), nil
-		}),
+		}},
 		on("events/documenttypes", func(c *collection.Call) (any, error) {
 			all := []part.Reference{}
 			for _, k := range c.Service.Kinds() {
@@ -84,13 +90,12 @@ func eventQuery(c *collection.Call) (document.EventQuery, error) {
 		}
 		q.Types = append(q.Types, typ)
 	}
-	for _, group := range collection.Split(c.Query, "eventGroups") {
-		if strings.EqualFold(group, "document") {
-			q.Categories = append(q.Categories, "Created", "Modified", "Deleted")
-		}
+	if groups := collection.Split(c.Query, "eventGroups"); len(groups) > 0 {
+		// A group that is unknown stands for nothing, and not for everything.
+		q.Categories = append(append(q.Categories, audit.In(groups)...), "")
 	}
 	for _, id := range collection.Split(c.Query, "ids") {
-		n, _ := strconv.ParseInt(strings.TrimPrefix(id, "Events-"), 10, 64)
+		n, _ := audit.Number(id)
 		q.AutoIDs = append(q.AutoIDs, n)
 	}
 	for name, at := range map[string]*time.Time{"from": &q.From, "to": &q.To} {
@@ -126,37 +131,13 @@ func eventSpaces(c *collection.Call, q *document.EventQuery) error {
 		q.Spaces = append(q.Spaces, "")
 		if c.Principal.Set.Administers() && len(wanted) == 0 {
 			q.Spaces = nil // events of spaces that are gone too
+			return nil
 		}
 	}
-	return nil
-}
-
-func shownEvent(e document.Event) octopus.Object {
-	id := "Events-" + strconv.FormatInt(e.AutoID, 10)
-	o := part.Object(nil)
-	o.Set("Id", id)
-	o.Set("RelatedDocumentIds", e.Related)
-	o.Set("Category", e.Category)
-	body, _ := octopus.ParseObject(e.Body) // it was written by us
-	for name, value := range body.All() {
-		o.Set(name, value)
+	if len(q.Spaces) == 0 {
+		return problem.Denied("EventView")
 	}
-	o.Set("MessageHtml", html(body.Text("Message")))
-	o.Set("Details", "")
-	o.Set("Occurred", e.Occurred.Format("2006-01-02T15:04:05.000+00:00"))
-	o.Set("SpaceId", part.OrNull(e.Space))
-	o.Set("Links", map[string]string{"Self": "/api/events/" + id})
-	return o
-}
-
-func html(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;").Replace(s)
-}
-
-// mayRead asks restricted grants about an event: every project, environment or tenant that it is about must be open.
-func mayRead(c *collection.Call, e document.Event) bool {
-	t := targetOf(e)
-	return c.Principal.Set.Unrestricted("EventView", e.Space) || c.Principal.Set.Sees("EventView", t)
+	return nil
 }
 
 func listEvents(c *collection.Call) (any, error) {
@@ -167,19 +148,13 @@ func listEvents(c *collection.Call) (any, error) {
 	if q.Take == 0 {
 		q.Take = collection.DefaultTake
 	}
-	// From a cursor on, oldest first: a reader that takes a page and goes on behind its last event misses none.
-	q.OldestFirst = false
-	rows, total, err := c.Service.Store.Events(c.Context, c.Service.Store.DB.Read(), q)
+	rows, total, err := seenEvents(c, q)
 	if err != nil {
 		return nil, err
 	}
 	p := collection.Page[octopus.Object]{ItemType: "Event", Total: total, Skip: q.Skip, Take: q.Take, Path: "/api/events", Template: "/api/events{?" + eventParameters + "}"}
 	for _, e := range rows {
-		if !mayRead(c, e) {
-			p.Total--
-			continue
-		}
-		o := shownEvent(e)
+		o := told(c, e)
 		if strings.EqualFold(c.Query.Get("excludeDifference"), "true") {
 			o.Set("ChangeDetails", nil)
 		}
@@ -191,11 +166,42 @@ func listEvents(c *collection.Call) (any, error) {
 	return p, nil
 }
 
+// seenEvents reads the page that the query asks for, of the events that the caller may see, and counts them.
+func seenEvents(c *collection.Call, q document.EventQuery) (page []document.Event, total int, err error) {
+	set, store := c.Principal.Set, c.Service.Store
+	if !slices.ContainsFunc(q.Spaces, func(space string) bool { return !set.Unrestricted("EventView", space) }) {
+		return store.Events(c.Context, store.DB.Read(), q)
+	}
+	for e, err := range store.EachEvent(c.Context, store.DB.Read(), q) {
+		if err != nil {
+			return nil, 0, err
+		}
+		if !audit.Visible(set, e) {
+			continue
+		}
+		if total >= q.Skip && len(page) < q.Take {
+			page = append(page, e)
+		}
+		total++
+	}
+	return page, total, nil
+}
+
+// told is an event as it is answered. What exactly changed is for those who may see the document itself; of variables, for
+// those who may see all of them.
+func told(c *collection.Call, e document.Event) octopus.Object {
+	o, set, t := audit.Show(e), c.Principal.Set, audit.Target(e)
+	if k := c.Service.OfType(e.Type); k != nil && (!set.Sees(k.Permission.View, t) || k.Name == "VariableSets" && !set.Reaches(k.Permission.View, "VariableViewUnscoped", t)) {
+		o.Set("ChangeDetails", nil)
+	}
+	return o
+}
+
 const eventParameters = "skip,regarding,regardingAny,user,users,projects,projectGroups,environments,eventGroups,eventCategories,eventAgents,tags,tenants,from,to,internal,fromAutoId,toAutoId,documentTypes,asCsv,take,ids,spaces,includeSystem,excludeDifference"
 
 func getEvent(c *collection.Call) (any, error) {
-	n, err := strconv.ParseInt(strings.TrimPrefix(c.Param("id"), "Events-"), 10, 64)
-	if err != nil {
+	n, ok := audit.Number(c.Param("id"))
+	if !ok {
 		return nil, problem.NotFound("Event", c.Param("id"))
 	}
 	q := document.EventQuery{AutoIDs: []int64{n}}
@@ -206,10 +212,10 @@ func getEvent(c *collection.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) == 0 || !mayRead(c, rows[0]) {
+	if len(rows) == 0 || !audit.Visible(c.Principal.Set, rows[0]) {
 		return nil, problem.NotFound("Event", c.Param("id"))
 	}
-	return shownEvent(rows[0]), nil
+	return told(c, rows[0]), nil
 }
 
 // asCSV writes events as a table. Cells that a spreadsheet would take for a formula are disarmed.
@@ -230,22 +236,4 @@ func asCSV(events []octopus.Object) (any, error) {
 		return nil, err
 	}
 	return collection.Content{Type: "text/csv; charset=utf-8", Name: "events.csv", Body: &b}, nil
-}
-
-// targetOf is what an event is about, from the ids that it names.
-func targetOf(e document.Event) permission.Target {
-	t := permission.Target{Space: e.Space}
-	for _, id := range e.Related {
-		switch kind, _, _ := strings.Cut(id, "-"); kind {
-		case "Projects":
-			t.Project = id
-		case "ProjectGroups":
-			t.ProjectGroup = id
-		case "Environments":
-			t.Environments = append(t.Environments, id)
-		case "Tenants":
-			t.Tenants = append(t.Tenants, id)
-		}
-	}
-	return t
 }

@@ -37,7 +37,7 @@ func Kinds() []*collection.Kind {
 				{Method: "GET", Path: "tenants/status", Permission: "TenantView", Handle: func(*collection.Call) (any, error) {
 					return map[string]any{"Enabled": true, "Links": map[string]string{}}, nil
 				}},
-				{Method: "GET", Path: "tenants/{id}/logo", Handle: part.Logo},
+				{Method: "GET", Path: "tenants/{id}/logo", Permission: "TenantView", Handle: part.Logo},
 			},
 		},
 	}

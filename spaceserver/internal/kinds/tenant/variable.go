@@ -35,7 +35,7 @@ func Variables() []*collection.Kind {
 			{Method: "PUT", Path: "tenants/{id}/commonvariables", Handle: putValues("Common", "LibraryVariableSetId")},
 			{Method: "GET", Path: "tenantvariables/all", Handle: allTenantVariables},
 			{Method: "GET", Path: "tenants/variables-missing", Handle: missingVariables},
-			{Method: "GET", Path: "tenants/tag-test", Handle: testTags},
+			{Method: "GET", Path: "tenants/tag-test", Permission: "TenantView", Handle: testTags},
 		},
 	}}
 }

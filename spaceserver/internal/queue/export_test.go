@@ -1,0 +1,30 @@
+package queue
+
+import "errors"
+
+var errKilled = errors.New("the process was killed")
+
+// Kill is what the death of the process is to the others: from some moment on nothing is written.
+func (q *Queue) Kill() {
+	q.mu.Lock()
+	q.closing = true
+	q.mu.Unlock()
+	_ = q.o.Service.Store.DB.Close()
+	q.end()
+	q.stop()
+	q.mu.Lock()
+	for _, r := range q.running {
+		r.cancel(errKilled)
+	}
+	q.mu.Unlock()
+	q.taking.Wait()
+	q.beating.Wait()
+	q.working.Wait()
+}
+
+// Held is how many tasks the queue holds in memory.
+func (q *Queue) Held() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.running)
+}
