@@ -40,8 +40,9 @@ func ends(t *testing.T, p *Process) {
 	}
 }
 
+// The tests run one after another: a child that another test is just starting holds what this process holds until it executes
+// its program, and would be found in its place.
 func TestAProcessHoldsItsLock(t *testing.T) {
-	t.Parallel()
 	path := filepath.Join(t.TempDir(), "lock")
 	p := begin(t, path, "exec sleep 60")
 	if _, err := Lock(path); !errors.Is(err, ErrHeld) {
@@ -79,10 +80,8 @@ func TestAProcessHoldsItsLock(t *testing.T) {
 }
 
 func TestAnEndIsExplained(t *testing.T) {
-	t.Parallel()
 	for script, want := range map[string]string{"exit 3": "exit status 3", "kill -9 $$": "signal 9", "kill -15 $$": "signal 15"} {
 		t.Run(want, func(t *testing.T) {
-			t.Parallel()
 			p := begin(t, filepath.Join(t.TempDir(), "lock"), script)
 			defer p.Leave()
 			if ends(t, p); !strings.Contains(p.Exit, want) {
@@ -93,7 +92,6 @@ func TestAnEndIsExplained(t *testing.T) {
 }
 
 func TestStopKillsWhatDoesNotListen(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	p := begin(t, filepath.Join(dir, "lock"), `trap "" TERM; touch "`+dir+`/deaf"; while :; do sleep 1; done`)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -111,7 +109,6 @@ func TestStopKillsWhatDoesNotListen(t *testing.T) {
 }
 
 func TestSweepEndsWhatWasLeftBehind(t *testing.T) {
-	t.Parallel()
 	path := filepath.Join(t.TempDir(), "lock")
 	p := begin(t, path, "sleep 60 & exit 0")
 	defer p.Leave()
