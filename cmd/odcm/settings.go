@@ -25,6 +25,7 @@ type settings struct {
 	AdminUsername string `koanf:"admin-username"`
 	AdminPassword string `koanf:"admin-password"`
 	AdminAPIKey   string `koanf:"admin-api-key"`
+	TaskCap       int    `koanf:"task-cap"`
 
 	PublicURL   string        `koanf:"public-url"`
 	AgentListen string        `koanf:"agent-listen"`

@@ -14,11 +14,12 @@ import (
 // stopWithin bounds a graceful stop.
 const stopWithin = 15 * time.Second
 
-// containerNames are the official Octopus container's environment variables for the first administrator.
+// containerNames are the official Octopus container's environment variables for the first administrator and the node.
 var containerNames = map[string]string{
 	"ADMIN_USERNAME": "admin-username",
 	"ADMIN_PASSWORD": "admin-password",
 	"ADMIN_API_KEY":  "admin-api-key",
+	"TASK_CAP":       "task-cap",
 }
 
 func spaceServer() *cobra.Command {
@@ -42,7 +43,7 @@ container, or from the flags.`,
 			}
 			server, err := spaceserver.New(spaceserver.Options{
 				Listen: s.Listen, Data: s.Data, Database: s.Database, KeyBase64: s.Key, Name: s.Name,
-				AdminUsername: s.AdminUsername, AdminPassword: s.AdminPassword, AdminAPIKey: s.AdminAPIKey, Logger: log,
+				AdminUsername: s.AdminUsername, AdminPassword: s.AdminPassword, AdminAPIKey: s.AdminAPIKey, TaskCap: s.TaskCap, Logger: log,
 			})
 			if err != nil {
 				return err
@@ -61,6 +62,7 @@ container, or from the flags.`,
 	baseFlags(f, "127.0.0.1:8065")
 	adminFlags(f)
 	f.String("name", "", "what its page calls the server")
+	f.Int("task-cap", 0, "how many tasks this node runs at a time; 5 if 0")
 	f.String("key", "", "key that seals secrets at rest, 32 bytes in base64 (ODCM_KEY); a file in the data folder if empty")
 	return cmd
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -113,27 +111,7 @@ func (b *bench) readsAndWrites() error {
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: 30 * time.Second}
 
 func create(url, name string) (string, error) {
-	body := fmt.Sprintf(`{"Name":%q,"Description":"An environment that is measured","UseGuidedFailure":false,"AllowDynamicInfrastructure":true}`, name)
-	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader([]byte(body)))
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Octopus-ApiKey", apiKey)
-	res, err := client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return "", err
-	}
-	if res.StatusCode != http.StatusCreated {
-		return "", fmt.Errorf("POST %s: %s: %s", url, res.Status, answer)
-	}
-	var made struct{ ID string }
-	return made.ID, json.Unmarshal(answer, &made)
+	return post(url, object{"Name": name, "Description": "An environment that is measured", "UseGuidedFailure": false, "AllowDynamicInfrastructure": true}.json())
 }
 
 func get(url string) error {

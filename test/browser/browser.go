@@ -108,6 +108,21 @@ func (b *Tab) Click(selector string) {
 	b.limited(chromedp.Click(selector))
 }
 
+// Press clicks the button, link or menu in sight that is called that, at its place on the page as a hand would.
+func (b *Tab) Press(name string) {
+	b.t.Helper()
+	b.Until(limit, fmt.Sprintf(`window.pressed = [...(document.querySelector("dialog[open]") || document).querySelectorAll("button, a, summary, label")]
+		.find(e => !e.disabled && e.checkVisibility({visibilityProperty: true}) && (e.innerText.trim() === %[1]q || e.getAttribute("aria-label") === %[1]q))`, name))
+	b.limited(chromedp.Click(chromedp.JSPath("window.pressed")))
+}
+
+// Choose picks a value of the select that the selector finds.
+func (b *Tab) Choose(selector, value string) {
+	b.t.Helper()
+	b.limited(chromedp.SetValue(selector, value))
+	Eval[bool](b, fmt.Sprintf(`document.querySelector(%q).dispatchEvent(new Event("change", {bubbles: true}))`, selector))
+}
+
 // Key presses a key where the focus is, with Ctrl if control is set.
 func (b *Tab) Key(key string, control bool) {
 	b.t.Helper()

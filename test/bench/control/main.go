@@ -1,6 +1,7 @@
 // Command control does only the unavoidable work of what is measured: it is what ODCM's figures are divided by.
 //
 //	control rows FILE             opens SQLite, listens, reads and writes one row a request
+//	control deploy FILE SCRIPT    the same, and runs the script for each request, 20 at a time
 //	control targets PORT          answers 200 to anything, on every loopback address
 //	control probe N PORT SECONDS  gets N targets every 10 s in bursts of 100 ms over one shared transport
 package main
@@ -29,6 +30,8 @@ func main() {
 	switch os.Args[1] {
 	case "rows":
 		err = rows(os.Args[2])
+	case "deploy":
+		err = deploy(os.Args[2], os.Args[3])
 	case "targets":
 		err = targets(os.Args[2])
 	case "probe":
