@@ -211,6 +211,33 @@ func TestSystemVariables(t *testing.T) {
 	contains(t, log, "Release.Number=1.1.0\n", "Release.CurrentForEnvironment.Number=1.0.0\n", "Deployment.Comments=a comment\n", "Machine.Name=web01\n", "Environment.MachinesInRole[web]=Machines-1\n", "Task.Id="+task.Text("Id")+"\n")
 }
 
+func TestWhatWentBeforeIsKnown(t *testing.T) {
+	t.Parallel()
+	w := start(t, spaceserver.Options{})
+	in := w.environments("Dev", "Test")
+	lifecycle := w.create(space+"lifecycles", fields{"Name": "Any", "Phases": []fields{{"Name": "Any", "OptionalDeploymentTargets": in, "AutomaticDeploymentTargets": []string{}}}}).Text("Id")
+	project := w.create(space+"projects", fields{"Name": "Web", "ProjectGroupId": "ProjectGroups-1", "LifecycleId": lifecycle}).Text("Id")
+	w.process(project, bash("Show", `echo "previous=#{Octopus.Release.Previous.Number} here=#{Octopus.Release.PreviousForEnvironment.Number} current=#{Octopus.Release.CurrentForEnvironment.Number}."
+[ "#{Octopus.Release.Number}" != 1.1.0 ]`))
+	var releases []string
+	for _, version := range []string{"1.0.0", "1.1.0", "1.2.0", "1.3.0"} {
+		releases = append(releases, w.release(project, version))
+	}
+	for _, c := range []struct {
+		release     int
+		environment string
+		says        string
+	}{
+		{0, in[0], "previous=#{Octopus.Release.Previous.Number} here=#{Octopus.Release.PreviousForEnvironment.Number} current=#{Octopus.Release.CurrentForEnvironment.Number}."},
+		{1, in[0], "previous=1.0.0 here=1.0.0 current=1.0.0."}, // fails
+		{3, in[0], "previous=1.2.0 here=1.1.0 current=1.0.0."}, // 1.2.0 came before it, and was nowhere
+		{3, in[1], "previous=1.2.0 here=#{Octopus.Release.PreviousForEnvironment.Number} current=#{Octopus.Release.CurrentForEnvironment.Number}."},
+	} {
+		_, log := w.outcome(w.deploy(releases[c.release], c.environment, nil))
+		contains(t, log, c.says)
+	}
+}
+
 func TestAWorkerRunsWhatIsForItsPool(t *testing.T) {
 	t.Parallel()
 	s := sshtest.Start(t)

@@ -81,7 +81,7 @@ func TestHealthOfTargetsIsFoundOut(t *testing.T) {
 			for _, e := range events.Objects("Items") {
 				categories = append(categories, e.Text("Category"))
 			}
-			if strings.Join(categories, " ") != c.event+" Created" {
+			if strings.Join(categories, " ") != c.event+" MachineAdded Created" {
 				t.Errorf("%s: events %v", c.name, categories)
 			}
 		}
@@ -92,7 +92,7 @@ func TestHealthOfTargetsIsFoundOut(t *testing.T) {
 		if again.Text("State") != "Success" {
 			t.Errorf("%s: %s", again.Text("State"), again.Text("ErrorMessage"))
 		}
-		if e := w.get("/api/events?regarding=" + cases[0].id); e.Int("TotalResults") != 2 {
+		if e := w.get("/api/events?regarding=" + cases[0].id); e.Int("TotalResults") != 3 {
 			t.Errorf("a state that stayed left an event: %v", e)
 		}
 		if tasks := w.get("/api/Spaces-1/machines/" + cases[0].id + "/tasks"); len(tasks.Objects("Items")) != 1 || tasks.Objects("Items")[0].Text("Id") != again.Text("Id") {
@@ -140,7 +140,7 @@ func TestScriptsOfTheConsoleRunOnWhatWasChosen(t *testing.T) {
 		if content, err := os.ReadFile(file); err != nil || string(content) != "changed\n" {
 			t.Errorf("the file of the target: %q, %v", content, err)
 		}
-		done, log = script(fields{"EnvironmentIds": []string{environment}, "TargetRoles": []string{"CLOUD"}, "TargetType": "Environments", "Syntax": "Bash", "ScriptBody": "echo as $(id -u) ; fail_step 'no more'"})
+		done, _ = script(fields{"EnvironmentIds": []string{environment}, "TargetRoles": []string{"CLOUD"}, "TargetType": "Environments", "Syntax": "Bash", "ScriptBody": "echo as $(id -u) ; fail_step 'no more'"})
 		if done.Text("State") != "Failed" || !strings.Contains(done.Text("ErrorMessage"), "1 of 1 machines: region (no more)") {
 			t.Errorf("%s: %s", done.Text("State"), done.Text("ErrorMessage"))
 		}

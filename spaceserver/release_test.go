@@ -326,6 +326,14 @@ func TestAFreezeStopsDeployments(t *testing.T) {
 		w.refused(http.StatusBadRequest, space+"deployments", body, "freeze 'Holidays' is in force")
 		body["QueueTime"] = time.Now().Add(2 * time.Hour)
 		w.create(space+"deployments", body)
+		// One that was asked for before it began is refused when it starts.
+		other := w.project("Later").Text("Id")
+		soon := time.Now().Add(2 * time.Second)
+		later := w.create(space+"deployments", fields{"ReleaseId": w.release(other, "1.0.0"), "EnvironmentId": in[0], "QueueTime": soon})
+		w.create("/api/deploymentfreezes", fields{"Name": "Sudden", "Start": time.Now().Add(-time.Hour), "End": time.Now().Add(time.Hour), "ProjectEnvironmentScope": fields{other: in}})
+		if o := w.over(later.Text("TaskId")); o.Text("State") != "Failed" || !strings.HasPrefix(o.Text("ErrorMessage"), "The deployment freeze 'Sudden' is in force") {
+			t.Errorf("it ended as %s: %s", o.Text("State"), o.Text("ErrorMessage"))
+		}
 		delete(body, "QueueTime")
 		body["DeploymentFreezeNames"] = []string{"Holidays"}
 		w.refused(http.StatusBadRequest, space+"deployments", body, "a reason")
@@ -333,6 +341,9 @@ func TestAFreezeStopsDeployments(t *testing.T) {
 		made := w.create(space+"deployments", body)
 		if events := w.get("/api/events?regarding=" + made.Text("Id")).Objects("Items"); !strings.Contains(events[len(events)-1].Text("Message"), "it burns") {
 			t.Errorf("events: %v", events)
+		}
+		if o := w.over(made.Text("TaskId")); o.Text("State") != "Success" {
+			t.Errorf("overridden, it ended as %s: %s", o.Text("State"), o.Text("ErrorMessage"))
 		}
 	})
 }

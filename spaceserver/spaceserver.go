@@ -195,7 +195,7 @@ func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Hand
 	}}
 	here := &host.Host{Identity: s.identity, Recent: s.recent, Started: time.Now(), Version: o.Version, URL: s.URL, Node: o.Name, Data: o.Data, MaxPackage: o.MaxPackage}
 	s.policies = &server.Policies{}
-	service, err := collection.New(collection.Options{Store: store, Kinds: kinds.Table(here), Sealer: s.sealer, Decided: s.forget,
+	service, err := collection.New(collection.Options{Store: store, Kinds: kinds.Table(here), Sealer: s.sealer, Decided: s.forget, Watch: trigger.Watch(here),
 		Noted: func(events []document.Event) { s.webhooks.Noted(events) }})
 	if err != nil {
 		return nil, err
@@ -209,7 +209,7 @@ func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Hand
 	s.queue = queue.New(queue.Options{Service: service, Node: o.Name, Cap: o.TaskCap, Started: deployment.Started, Ended: task.Ended(deployment.Ended(here))})
 	here.Queue = s.queue
 	local := script.NewLocal(script.LocalOptions{Data: o.Data}) // one for all: a second would take the first one's folders for left-overs
-	engine := execution.New(execution.Options{Service: service, Queue: s.queue, Data: o.Data, Local: local, URL: s.URL})
+	engine := execution.New(execution.Options{Service: service, Queue: s.queue, Data: o.Data, Local: local, URL: s.URL, Admit: deployment.Thawed})
 	checker := &health.Checker{Service: service, Local: local, Queue: s.queue}
 	keeper, feed := &retention.Keeper{Service: service, Queue: s.queue}, library.NewRetention(service, o.Data)
 	s.queue.Every(retention.Name, retention.Again(service.Now), keeper.Enqueue)
@@ -251,7 +251,7 @@ func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Hand
 	handler, err := rest.New(rest.Options{Service: service, Identity: s.identity, External: here.SignIn, Limiter: limit.New(time.Now), Policies: s.policies.Get, Actions: slices.Concat(kinds.Actions(here), transfers.Actions()), InstallationID: s.ready.InstallationID,
 		MaxBody: o.MaxBody, MaxPackage: o.MaxPackage, Logger: o.Logger, Page: func(door *rest.Handler) http.Handler {
 			return page.New(page.Options{Service: service, Door: door, Name: o.Name, Version: o.Version, Installation: s.ready.InstallationID, Logger: o.Logger,
-				Providers: here.SignIn.Providers, Follow: s.queue.Logs().Follow})
+				Ways: here.SignIn, Follow: s.queue.Logs().Follow})
 		}})
 	if err != nil {
 		return nil, err

@@ -18,7 +18,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-	_ "modernc.org/sqlite"
 
 	"odcm"
 )
@@ -75,7 +74,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	// synchronous(FULL): what was answered as done survives a power cut. WAL lets readers go on while one writes.
 	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
 		"&_pragma=foreign_keys(1)&_pragma=cache_size(-%d)&_dqs=0", path, or(o.CacheKiB, 2000))
-	w, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
+	w, err := openKeeping(dsn + "&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +84,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	if err := w.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, Explain(err)), w.Close())
 	}
-	r, err := sql.Open("sqlite", dsn+"&_pragma=query_only(1)")
+	r, err := openKeeping(dsn + "&_pragma=query_only(1)")
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}

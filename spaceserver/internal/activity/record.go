@@ -95,8 +95,23 @@ func (r *Recorder) Root(name string) *Log { return r.open("", r.o.Task, name) }
 func (r *Recorder) Close(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.close()
+	return r.flush(ctx)
+}
+
+// Rest closes the recorder and returns what waits: to be appended in the transaction in which the task ends.
+func (r *Recorder) Rest() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.close()
+	rest := r.buffer
+	r.buffer = nil
+	return rest
+}
+
+func (r *Recorder) close() {
 	if r.closed {
-		return nil
+		return
 	}
 	r.closed = true
 	for _, l := range r.nodes {
@@ -108,7 +123,6 @@ func (r *Recorder) Close(ctx context.Context) error {
 	if r.dropped > 0 {
 		r.put(Entry{Node: r.root, Line: Warning, Text: fmt.Sprintf("%d lines of this log were lost because the database did not take them.", r.dropped)})
 	}
-	return r.flush(ctx)
 }
 
 // open is Root and Child.

@@ -130,14 +130,17 @@ func Slug(name string) string {
 	return b.String()
 }
 
-// rowOf makes the columns and seals the secrets.
-func (c *Change) rowOf(row document.Row, sealed map[string]string) (document.Row, error) {
+// rowOf makes the columns and seals the secrets; those that were not sent again are as they were.
+func (c *Change) rowOf(row document.Row) (document.Row, error) {
 	k := c.Kind
 	row.ID = c.ID
 	row.Name = strings.ToLower(c.New.Text(k.Title))
 	row.Distinct = !k.Shared && k.Title != "-" && row.Name != ""
 	if k.Slugged {
 		row.Slug = c.New.Text("Slug")
+	}
+	if k.State != "" {
+		row.State = strings.ToLower(c.New.Text(k.State))
 	}
 	if k.Owner != "" {
 		row.Owner = c.New.Text(k.Owner)
@@ -155,7 +158,12 @@ func (c *Change) rowOf(row document.Row, sealed map[string]string) (document.Row
 	if err != nil {
 		return row, err
 	}
-	s := &secrets{sealer: c.Service.sealer, place: k.Name + "/" + c.ID, old: sealed}
+	s := &secrets{sealer: c.Service.sealer, place: k.Name + "/" + c.ID}
+	if !c.Creating && mightHold(body) {
+		if s.old, err = c.Service.Store.Sealed(c.Context, c.Tx, k.Name, row.ID, row.Space); err != nil {
+			return row, err
+		}
+	}
 	clean, err := s.take(body)
 	if err != nil {
 		return row, problem.Invalid(err.Error())

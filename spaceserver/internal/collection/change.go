@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,6 +65,11 @@ func (s *Service) transact(ctx context.Context, r Request, quiet bool, f func(c 
 		c := &Change{Context: ctx, Service: s, Principal: r.Principal, Query: r.Query, Space: r.Space, Tx: tx, batch: b}
 		if err := f(c); err != nil {
 			return err
+		}
+		if len(b.events) > 0 && !b.quiet {
+			if err := s.watch(c, slices.Clip(b.events)); err != nil {
+				return err
+			}
 		}
 		if b.decides {
 			if _, err := s.Store.Next(ctx, tx, "security", 1); err != nil {
@@ -148,7 +154,11 @@ func (s *Service) Update(ctx context.Context, r Request, k *Kind, key string, bo
 		if err != nil {
 			return err
 		}
-		row, err = c.update(k, old, body, true)
+		before, err := octopus.ParseObject(old.Body)
+		if err != nil {
+			return err
+		}
+		row, err = c.update(k, old, before, body, true)
 		return err
 	})
 	if err != nil {
@@ -216,10 +226,11 @@ func (c *Change) Edit(kind, id string, f func(o *octopus.Object) error) error {
 	if err != nil {
 		return err
 	}
+	before := o.Clone()
 	if err := f(&o); err != nil {
 		return err
 	}
-	_, err = c.update(c.Service.byName[kind], old, o, false)
+	_, err = c.update(c.Service.byName[kind], old, before, o, false)
 	return err
 }
 
@@ -335,7 +346,7 @@ func (c *Change) create(k *Kind, sent octopus.Object, asked bool) (document.Row,
 	if err := n.ready(asked); err != nil {
 		return row, err
 	}
-	row, err = n.rowOf(row, nil)
+	row, err = n.rowOf(row)
 	if err != nil {
 		return row, err
 	}
@@ -364,13 +375,10 @@ func (c *Change) again(row document.Row, k *Kind) (document.Row, error) {
 	return c.Service.Store.Get(c.Context, c.Tx, row.Kind, row.ID, row.Space)
 }
 
-func (c *Change) update(k *Kind, old document.Row, sent octopus.Object, asked bool) (document.Row, error) {
+func (c *Change) update(k *Kind, old document.Row, before, sent octopus.Object, asked bool) (document.Row, error) {
 	n := *c
-	n.Kind, n.ID, n.Creating, n.Space = k, old.ID, false, old.Space
+	n.Kind, n.ID, n.Creating, n.Space, n.Old = k, old.ID, false, old.Space, before
 	var err error
-	if n.Old, err = octopus.ParseObject(old.Body); err != nil {
-		return old, err
-	}
 	if asked {
 		if err := n.authorise(k.Permission.Edit, old); err != nil {
 			return old, err
@@ -405,11 +413,7 @@ func (c *Change) update(k *Kind, old document.Row, sent octopus.Object, asked bo
 	if err := n.ready(asked); err != nil {
 		return old, err
 	}
-	sealed, err := c.Service.Store.Sealed(c.Context, c.Tx, k.Name, old.ID, old.Space)
-	if err != nil {
-		return old, err
-	}
-	row, err := n.rowOf(old, sealed)
+	row, err := n.rowOf(old)
 	if err != nil {
 		return old, err
 	}

@@ -58,6 +58,8 @@ type Kind struct {
 	Title string
 	// Shared lets several have the same name. Otherwise names are distinct, in any case, among those of one owner.
 	Shared bool
+	// State is the member that a column is kept of, because lists are narrowed by it however many documents there are.
+	State string
 	// Slugged kinds have a Slug made from the name, and are found by it.
 	Slugged bool
 	// Owner is the member with the id of the document that it goes with when that is deleted: a channel's ProjectId.

@@ -133,6 +133,11 @@ func (s *Service) List(ctx context.Context, r Request, k *Kind, l Listing) (Page
 	if l.All {
 		page.Skip, page.Take = 0, 1<<31-1
 	}
+	for parameter, member := range k.Filters {
+		if values := Split(r.Query, parameter); member == k.State && len(values) > 0 {
+			q.States = values
+		}
+	}
 	keep := s.filter(r, k, l.Filter)
 	if page.Take == 0 {
 		page.Take = DefaultTake
@@ -187,6 +192,9 @@ func (s *Service) filter(r Request, k *Kind, also func(octopus.Object) bool) fun
 	}
 	var filters []wanted
 	for parameter, member := range k.Filters {
+		if member == k.State || parameter == "name" && member == k.Title && r.Query.Get("name") != "" {
+			continue // a column
+		}
 		if values := Split(r.Query, parameter); len(values) > 0 {
 			filters = append(filters, wanted{member, values})
 		}

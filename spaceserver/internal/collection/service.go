@@ -30,6 +30,7 @@ type Service struct {
 	sealer   Sealer
 	now      func() time.Time
 	decided  func()
+	watch    func(*Change, []document.Event) error
 	noted    func([]document.Event)
 	users    map[string][]referrer // kind -> who refers to it
 	spaces   atomic.Pointer[Directory]
@@ -44,19 +45,25 @@ type Options struct {
 	Now    func() time.Time // time.Now if nil
 	// Decided is called after a commit that changes who may do what.
 	Decided func()
+	// Watch is called before a commit that leaves events, in its transaction: what follows from them by itself is kept with
+	// them, or nothing is. Events that it adds are committed too; it is not asked about those.
+	Watch func(c *Change, events []document.Event) error
 	// Noted is called after a commit that left events. It must not block.
 	Noted func(events []document.Event)
 }
 
 // New checks the table of kinds.
 func New(o Options) (*Service, error) {
-	s := &Service{Store: o.Store, kinds: o.Kinds, sealer: o.Sealer, now: o.Now, decided: o.Decided, noted: o.Noted,
+	s := &Service{Store: o.Store, kinds: o.Kinds, sealer: o.Sealer, now: o.Now, decided: o.Decided, watch: o.Watch, noted: o.Noted,
 		byName: map[string]*Kind{}, byType: map[string]*Kind{}, links: map[string]linkSet{}, users: map[string][]referrer{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.decided == nil {
 		s.decided = func() {}
+	}
+	if s.watch == nil {
+		s.watch = func(*Change, []document.Event) error { return nil }
 	}
 	if s.noted == nil {
 		s.noted = func([]document.Event) {}

@@ -94,7 +94,7 @@ func (s *Store) together(tx *sql.Tx, group []*job, results []error) error {
 		if results[i] = j.ctx.Err(); results[i] != nil {
 			continue // gave up while it waited
 		}
-		if _, err := s.exec(ctx, tx, savepoint); err != nil {
+		if _, err := tx.ExecContext(ctx, savepoint); err != nil {
 			return err
 		}
 		results[i] = guarded(j, tx)
@@ -103,11 +103,11 @@ func (s *Store) together(tx *sql.Tx, group []*job, results []error) error {
 			if !errors.As(results[i], &refusal) {
 				return errApart
 			}
-			if _, err := s.exec(ctx, tx, rollback); err != nil {
+			if _, err := tx.ExecContext(ctx, rollback); err != nil {
 				return errApart
 			}
 		}
-		if _, err := s.exec(ctx, tx, release); err != nil {
+		if _, err := tx.ExecContext(ctx, release); err != nil {
 			return err
 		}
 	}

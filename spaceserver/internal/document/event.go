@@ -33,7 +33,7 @@ func (s *Store) Append(ctx context.Context, tx *sql.Tx, events ...Event) error {
 	}
 	first := last - int64(len(events)) + 1
 	for i, e := range events {
-		if _, err := s.exec(ctx, tx, insertEvent, first+int64(i), e.Space, e.Category, e.Type, e.User, db.Millis(e.Occurred),
+		if _, err := tx.ExecContext(ctx, insertEvent, first+int64(i), e.Space, e.Category, e.Type, e.User, db.Millis(e.Occurred),
 			" "+strings.Join(e.Related, " ")+" ", string(e.Body)); err != nil {
 			return err
 		}

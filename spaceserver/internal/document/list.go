@@ -26,9 +26,10 @@ type Query struct {
 	IDs      []string
 	Owner    string // "" for any
 	Projects []string
-	Name     string // the whole name, in any case
-	Partial  string // part of the name, in any case
-	Contains string // text that the body contains: finds candidates for references
+	Name     string   // the whole name, in any case
+	States   []string // in any case
+	Partial  string   // part of the name, in any case
+	Contains string   // text that the body contains: finds candidates for references
 	Order    Order
 	Skip     int
 	Take     int // 0 for all
@@ -48,6 +49,14 @@ func (q Query) where() *where {
 	}
 	if q.Name != "" {
 		w.add("name = ?", strings.ToLower(q.Name))
+	}
+	if q.States != nil {
+		lower := make([]string, len(q.States))
+		for i, s := range q.States {
+			lower[i] = strings.ToLower(s)
+		}
+		w.in("state", lower)
+		w.conditions = append(w.conditions, "state <> ''") // of which there is an index
 	}
 	if q.Partial != "" {
 		w.add(`name LIKE ? ESCAPE '\'`, "%"+escapeLike(strings.ToLower(q.Partial))+"%")

@@ -32,7 +32,8 @@ type Row struct {
 
 	Name     string // lower case
 	Slug     string
-	Distinct bool // Name must be unique among the owner's
+	State    string // lower case; written, and narrows lists, but is not read: it is in the body
+	Distinct bool   // Name must be unique among the owner's
 	Position int64
 	Sequence int64
 	Revision int64
@@ -45,14 +46,12 @@ type Store struct {
 	DB *db.DB
 
 	commits committer
-	hot     map[string]*sql.Stmt // on SQLite, whose driver keeps no statements by itself as PostgreSQL's does
 }
 
-// The statements of every change. Preparing them anew is a third of what a small change costs.
 const (
-	insertDocument = "INSERT INTO spaceserver_document (" + columns + ", distinct_name, sealed) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,1,$10,$11,$12)"
+	insertDocument = "INSERT INTO spaceserver_document (" + columns + ", distinct_name, sealed, state) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,1,$10,$11,$12,$13)"
 	updateDocument = `UPDATE spaceserver_document SET owner=$1, project=$2, name=$3, slug=$4, distinct_name=$5,
-		position=$6, body=$7, sealed=$8, revision=revision+1 WHERE kind=$9 AND id=$10 AND space=$11 AND revision=$12`
+		position=$6, body=$7, sealed=$8, state=$9, revision=revision+1 WHERE kind=$10 AND id=$11 AND space=$12 AND revision=$13`
 	nextNumber = `INSERT INTO spaceserver_counter (name, value) VALUES ($1, $2)
 		ON CONFLICT (name) DO UPDATE SET value = spaceserver_counter.value + $2 RETURNING value`
 	insertEvent = `INSERT INTO spaceserver_event (auto_id, space, category, document_type, user_id, occurred, related, body)
@@ -71,30 +70,7 @@ func Open(ctx context.Context, d *db.DB) (*Store, error) {
 	if err := d.Migrate(ctx, "spaceserver", steps); err != nil {
 		return nil, err
 	}
-	s := &Store{DB: d, hot: map[string]*sql.Stmt{}}
-	if d.Postgres() {
-		return s, nil
-	}
-	for _, query := range []string{insertDocument, updateDocument, nextNumber, insertEvent, slugTaken, savepoint, rollback, release} {
-		if s.hot[query], err = d.Write().PrepareContext(ctx, query); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-func (s *Store) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) (sql.Result, error) {
-	if stmt := s.hot[query]; stmt != nil {
-		return tx.StmtContext(ctx, stmt).ExecContext(ctx, args...)
-	}
-	return tx.ExecContext(ctx, query, args...)
-}
-
-func (s *Store) queryRow(ctx context.Context, tx *sql.Tx, query string, args ...any) *sql.Row {
-	if stmt := s.hot[query]; stmt != nil {
-		return tx.StmtContext(ctx, stmt).QueryRowContext(ctx, args...)
-	}
-	return tx.QueryRowContext(ctx, query, args...)
+	return &Store{DB: d}, nil
 }
 
 const columns = "kind, id, space, owner, project, name, slug, position, sequence, revision, body"
@@ -155,15 +131,15 @@ func (s *Store) AnySealed(ctx context.Context) (bool, error) {
 
 // Insert adds a document. A name or slug that is taken gives an error for which [db.IsUnique] holds.
 func (s *Store) Insert(ctx context.Context, tx *sql.Tx, r Row) error {
-	_, err := s.exec(ctx, tx, insertDocument,
-		r.Kind, r.ID, r.Space, r.Owner, r.Project, r.Name, r.Slug, r.Position, r.Sequence, string(r.Body), r.distinct(), sealedText(r.Sealed))
+	_, err := tx.ExecContext(ctx, insertDocument,
+		r.Kind, r.ID, r.Space, r.Owner, r.Project, r.Name, r.Slug, r.Position, r.Sequence, string(r.Body), r.distinct(), sealedText(r.Sealed), r.State)
 	return err
 }
 
 // Update replaces a document that still has the revision, or returns [ErrChanged].
 func (s *Store) Update(ctx context.Context, tx *sql.Tx, r Row) error {
-	result, err := s.exec(ctx, tx, updateDocument,
-		r.Owner, r.Project, r.Name, r.Slug, r.distinct(), r.Position, string(r.Body), sealedText(r.Sealed), r.Kind, r.ID, r.Space, r.Revision)
+	result, err := tx.ExecContext(ctx, updateDocument,
+		r.Owner, r.Project, r.Name, r.Slug, r.distinct(), r.Position, string(r.Body), sealedText(r.Sealed), r.State, r.Kind, r.ID, r.Space, r.Revision)
 	if err != nil {
 		return err
 	}
@@ -187,6 +163,7 @@ func (s *Store) DeleteSpace(ctx context.Context, tx *sql.Tx, space string) error
 		"DELETE FROM spaceserver_queue WHERE space=$1",
 		"DELETE FROM spaceserver_deployment WHERE space=$1",
 		"DELETE FROM spaceserver_trigger WHERE space=$1",
+		"DELETE FROM spaceserver_occasion WHERE space=$1",
 		"DELETE FROM spaceserver_document WHERE space=$1",
 	} {
 		if _, err := tx.ExecContext(ctx, query, space); err != nil {
@@ -199,14 +176,14 @@ func (s *Store) DeleteSpace(ctx context.Context, tx *sql.Tx, space string) error
 // SlugTaken tells whether a sibling has the slug.
 func (s *Store) SlugTaken(ctx context.Context, tx *sql.Tx, r Row, slug string) (bool, error) {
 	var n int
-	err := s.queryRow(ctx, tx, slugTaken,
+	err := tx.QueryRowContext(ctx, slugTaken,
 		r.Kind, r.Space, r.Owner, slug, r.ID).Scan(&n)
 	return n > 0, err
 }
 
 // Next takes the next number of a counter. Whoever takes one later commits later, or not at all.
 func (s *Store) Next(ctx context.Context, tx *sql.Tx, counter string, by int64) (last int64, err error) {
-	err = s.queryRow(ctx, tx, nextNumber, counter, by).Scan(&last)
+	err = tx.QueryRowContext(ctx, nextNumber, counter, by).Scan(&last)
 	return last, err
 }
 

@@ -37,6 +37,8 @@ type Options struct {
 	Data    string        // the server's data folder: packages, artifacts
 	Local   *script.Local // where scripts run on the server
 	URL     func() string // of the server, for variables
+	// Admit may refuse a deployment that starts, with a sentence: a freeze began since it was queued. It may be nil.
+	Admit func(ctx context.Context, service *collection.Service, space string, deployment octopus.Object) error
 }
 
 // Engine runs deployments and runbook runs.
@@ -82,6 +84,11 @@ func (e *Engine) carryOut(ctx context.Context, t *queue.Task, k kind, id string)
 	s, err := e.read(ctx, t, k, id)
 	if err != nil {
 		return err
+	}
+	if k == deployment && t.Checkpoint == nil && e.options.Admit != nil {
+		if err := e.options.Admit(ctx, e.options.Service, t.Space, s.document); err != nil {
+			return err
+		}
 	}
 	x := &execution{Engine: e, subject: s, task: t, found: map[string]step.Found{}}
 	defer x.places.close()

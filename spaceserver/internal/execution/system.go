@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"odcm/octopus"
+	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/execution/plan"
+	"odcm/spaceserver/internal/kinds/part"
 	"odcm/spaceserver/internal/ledger"
 	"odcm/spaceserver/internal/variable"
 )
@@ -97,30 +99,49 @@ func flagText(on bool) string {
 	return "False"
 }
 
-// earlier adds what is in the environment now, of this project and for this tenant: it is what a deployment replaces.
+// earlier adds what went before: the release that was made before this one, that which was deployed to the environment last, for
+// this tenant, and that which is there now because it was deployed successfully.
 func (x *execution) earlier(ctx context.Context, all []value) ([]value, error) {
 	if x.runbook.Len() > 0 {
 		return all, nil
 	}
-	project := x.project.Text("Id")
-	shown, err := ledger.List(ctx, x.service.Store.DB.Read(), ledger.Query{Kind: ledger.Deployments, Space: x.space, Project: project, Line: project, Environment: x.environment.Text("Id"),
-		Tenant: x.tenant.Text("Id"), Untenanted: x.tenant.Len() == 0, Shown: true})
-	if err != nil {
+	read, project := x.service.Store.DB.Read(), x.project.Text("Id")
+	names := func(prefix, id string) error {
+		release, _, err := x.get(ctx, "Releases", id)
+		all = append(all, value{prefix + ".Id", id, false}, value{prefix + ".Number", release.Text("Version"), false})
+		return err
+	}
+	before := ""
+	for row, err := range x.service.Store.Each(ctx, read, document.Query{Kind: "Releases", Owner: project, Spaces: []string{x.space}, Order: document.NewestFirst}) {
+		if err != nil {
+			return nil, err
+		}
+		if part.Number(row.ID) < part.Number(x.source.Text("Id")) {
+			before = row.ID
+			break
+		}
+	}
+	if before != "" {
+		if err := names("Octopus.Release.Previous", before); err != nil {
+			return nil, err
+		}
+	}
+	w := ledger.Query{Kind: ledger.Deployments, Space: x.space, Project: project, Line: project, Environment: x.environment.Text("Id"), Tenant: x.tenant.Text("Id"), Untenanted: x.tenant.Len() == 0, Take: 1,
+		States: []string{"Success", "Failed", "TimedOut", "Canceled"}}
+	last, err := ledger.List(ctx, read, w)
+	if err != nil || len(last) == 0 {
+		return all, err
+	}
+	if err := names("Octopus.Release.PreviousForEnvironment", last[0].Source); err != nil {
 		return nil, err
 	}
-	now := slices.IndexFunc(shown, func(e ledger.Entry) bool { return e.Good })
-	if now < 0 {
-		return all, nil
+	w.States = []string{"Success"}
+	good, err := ledger.List(ctx, read, w)
+	if err != nil || len(good) == 0 {
+		return all, err
 	}
-	release, _, err := x.get(ctx, "Releases", shown[now].Source)
-	if err != nil {
-		return nil, err
-	}
-	all = append(all, value{"Octopus.Deployment.PreviousSuccessful.Id", shown[now].ID, false})
-	for _, prefix := range []string{"Octopus.Release.CurrentForEnvironment.", "Octopus.Release.PreviousForEnvironment."} {
-		all = append(all, value{prefix + "Id", shown[now].Source, false}, value{prefix + "Number", release.Text("Version"), false})
-	}
-	return all, nil
+	all = append(all, value{"Octopus.Deployment.PreviousSuccessful.Id", good[0].ID, false})
+	return all, names("Octopus.Release.CurrentForEnvironment", good[0].Source)
 }
 
 // ofPlan adds what the plan decided: the targets.

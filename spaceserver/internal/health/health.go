@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -246,7 +247,7 @@ func (h *Checker) keep(ctx context.Context, t *queue.Task, m reach.Machine, f fo
 		words := map[string]string{Healthy: "healthy", HasWarnings: "healthy with warnings", Unhealthy: "unhealthy", Unavailable: "unavailable"}[f.status]
 		n := *c
 		n.Kind = c.Service.Kind(m.Kind)
-		n.Note("Machine"+f.status, m.Space, "machine "+m.Name+" was found to be "+words+": "+f.summary, m.Name, append([]string{m.ID, t.ID}, m.Object.Texts("EnvironmentIds")...), collection.ChangeDetails{})
+		n.Note("Machine"+f.status, m.Space, "machine "+m.Name+" was found to be "+words+": "+f.summary, m.Name, slices.Concat([]string{m.ID, t.ID}, m.Object.Texts("EnvironmentIds"), m.Object.Texts("TenantIds")), collection.ChangeDetails{})
 		return nil
 	})
 }

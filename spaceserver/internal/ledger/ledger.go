@@ -155,6 +155,19 @@ func Count(ctx context.Context, q db.Querier, w Query) (n int, err error) {
 	return n, err
 }
 
+// Outcome is what became of a release or snapshot in an environment, for a tenant or for none.
+type Outcome struct {
+	Environment, Tenant string
+	Succeeded           bool
+}
+
+// Outcomes tell where a release or snapshot was deployed or run, once for each place: however often it went there.
+func Outcomes(ctx context.Context, q db.Querier, source string) ([]Outcome, error) {
+	return db.Collect(ctx, q, func(r db.Row) (o Outcome, err error) {
+		return o, r.Scan(&o.Environment, &o.Tenant, &o.Succeeded)
+	}, "SELECT environment, tenant, max(CASE WHEN state = 'Success' THEN 1 ELSE 0 END) FROM spaceserver_deployment WHERE source = $1 GROUP BY tenant, environment", source)
+}
+
 func (w Query) where() (string, []any) {
 	var conditions []string
 	var args []any

@@ -24,6 +24,11 @@ func (p Phase) Environments() []string {
 	return all
 }
 
+// Whole tells whether the phases leave nothing open that [Complete] fills in.
+func Whole(phases []Phase) bool {
+	return len(phases) > 0 && !slices.ContainsFunc(phases, func(p Phase) bool { return len(p.Automatic)+len(p.Optional) == 0 })
+}
+
 // Complete fills in what a lifecycle leaves open: without phases there is one for each environment, in their order; a phase
 // without environments has all that no phase before it names. The environments are the space's, in order.
 func Complete(phases []Phase, environments []Environment) []Phase {
@@ -212,17 +217,6 @@ func (p Progress) Due(h History) []string {
 		}
 	}
 	return due
-}
-
-// Reached is the furthest phase in which the release was deployed successfully, -1 where it was nowhere: it decides how long
-// the release is kept (docs: administration/retention-policies).
-func Reached(phases []Phase, succeeded map[string]bool) int {
-	for i, p := range slices.Backward(phases) {
-		if slices.ContainsFunc(p.Environments(), func(id string) bool { return succeeded[id] }) {
-			return i
-		}
-	}
-	return -1
 }
 
 // Environments are all that the phases lead to, in their order.

@@ -46,9 +46,9 @@ func Find(folder string, patterns ...string) (found, without []string, err error
 		}
 		return nil
 	})
-	for i, fit := range fits {
-		if !fit {
-			without = append(without, patterns[i])
+	for i, pattern := range patterns {
+		if !fits[i] {
+			without = append(without, pattern)
 		}
 	}
 	return found, without, err

@@ -99,10 +99,10 @@ func Extract(ctx context.Context, path, name, into string, limits Limits) (s Sum
 
 // empty makes the folder, or makes sure that there is nothing in it: what is there would be removed with an error.
 func empty(folder string) error {
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil { //nolint:gosec // the script that the package is for runs as somebody else
 		return err
 	}
-	err := os.Mkdir(folder, 0o755)
+	err := os.Mkdir(folder, 0o755) //nolint:gosec // see above
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}

@@ -10,11 +10,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
 	"odcm/kit/web/design"
 	"odcm/spaceserver/internal/collection"
+	"odcm/spaceserver/internal/configuration"
 	"odcm/spaceserver/internal/page/dashboard"
 	"odcm/spaceserver/internal/page/infrastructure"
 	"odcm/spaceserver/internal/page/library"
@@ -38,13 +40,21 @@ type Door interface {
 	SignOut(w http.ResponseWriter, r *http.Request) error
 }
 
+// Ways tells how people can sign in: package signin.
+type Ways interface {
+	Providers(ctx context.Context) ([]signin.Provider, error)
+	// AutoLogin is where strangers are sent at once, "" where they are asked.
+	AutoLogin(ctx context.Context) (string, error)
+	// Enabled tells whether the way of a section of the configuration is open.
+	Enabled(ctx context.Context, section string) (bool, error)
+}
+
 // Options are what the pages need.
 type Options struct {
 	Service                     *collection.Service
 	Door                        Door
 	Name, Version, Installation string
-	// Providers are the ways to sign in beside the password; nil for none.
-	Providers func(ctx context.Context) ([]signin.Provider, error)
+	Ways                        Ways // nil for the password only
 	// Follow tells what a task writes; nil where logs do not change while one looks.
 	Follow task.Follow
 	// ODCM is the address of the ODCM that this Space is enlisted with: its menu of Spaces gets its place in the header.
@@ -113,26 +123,50 @@ func home(v *visit.Visit) visit.Page {
 	return visit.Page{Title: "Spaces", Headless: true, Body: start(v)}
 }
 
-// ask shows the form to sign in at the address that was asked for.
-func (p *pages) ask(w http.ResponseWriter, r *http.Request) { p.form(w, r, http.StatusOK, "") }
+// ask shows the form to sign in at the address that was asked for, or leads to the only provider where the configuration
+// says so. Whoever signed out, or comes to the form itself, is not signed in again unasked.
+func (p *pages) ask(w http.ResponseWriter, r *http.Request) {
+	if p.Ways != nil && r.Method == http.MethodGet && r.URL.Path != "/sign-in" {
+		switch at, err := p.Ways.AutoLogin(r.Context()); {
+		case err != nil: // the form still does
+			p.Logger.ErrorContext(r.Context(), "where to sign in could not be read", "error", err)
+		case at != "":
+			w.Header().Set("Cache-Control", "no-store")
+			http.Redirect(w, r, at+"?return="+url.QueryEscape(local(r.URL.RequestURI())), http.StatusFound)
+			return
+		}
+	}
+	p.form(w, r, http.StatusOK, "")
+}
+
+// ways are the providers to offer, and whether there is a form for the password beside them. What cannot be read is written
+// to the log: the password still does.
+func (p *pages) ways(ctx context.Context) ([]signin.Provider, bool) {
+	if p.Ways == nil {
+		return nil, true
+	}
+	providers, err := p.Ways.Providers(ctx)
+	if err == nil {
+		var forms bool
+		if forms, err = p.Ways.Enabled(ctx, configuration.UsernamePassword); err == nil {
+			return providers, forms
+		}
+	}
+	p.Logger.ErrorContext(ctx, "the ways to sign in could not be read", "error", err)
+	return providers, true
+}
 
 func (p *pages) form(w http.ResponseWriter, r *http.Request, status int, failed string) {
 	next := r.PostFormValue("next")
 	if next == "" && r.Method == http.MethodGet {
 		next = r.URL.RequestURI()
 	}
-	var providers []signin.Provider
-	if p.Providers != nil {
-		var err error
-		if providers, err = p.Providers(r.Context()); err != nil { // the password still does
-			p.Logger.ErrorContext(r.Context(), "the sign-in providers could not be read", "error", err)
-		}
-	}
+	providers, forms := p.ways(r.Context())
 	frame := design.Frame{Assets: p.assets(), Product: visit.Product, Version: p.Version, Title: "Sign in", Bare: true, Theme: design.ThemeOf(r), Extra: []string{"space.css", "space.js"}}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	if err := signIn(frame, p.Name, local(next), r.PostFormValue("username"), failed, providers).Render(r.Context(), w); err != nil && r.Context().Err() == nil {
+	if err := signIn(frame, p.Name, local(next), r.PostFormValue("username"), failed, providers, forms).Render(r.Context(), w); err != nil && r.Context().Err() == nil {
 		p.Logger.ErrorContext(r.Context(), "a page could not be written", "path", r.URL.Path, "error", err)
 	}
 }
@@ -170,7 +204,7 @@ func (p *pages) signOut(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The sign-out failed; please try again.", http.StatusInternalServerError)
 		return
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 }
 
 // theme keeps the choice of a browser without script; the design's script does it by itself.

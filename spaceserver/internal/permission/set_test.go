@@ -82,3 +82,37 @@ func TestBuiltInRolesGrantWhatThereIs(t *testing.T) {
 		}
 	}
 }
+
+// TestSetsCoverWhatTheyHold: who grants something must hold it as far as it goes.
+func TestSetsCoverWhatTheyHold(t *testing.T) {
+	t.Parallel()
+	of := func(grants ...permission.Grant) *permission.Set {
+		return &permission.Set{Spaces: map[permission.Name][]permission.Grant{"MachineView": grants}}
+	}
+	one, two := []string{"1"}, []string{"1", "2"}
+	for name, c := range map[string]struct {
+		held, granted *permission.Set
+		covered       bool
+	}{
+		"everything by who administers":         {permission.System().Set, of(permission.Grant{Space: "Spaces-1"}), true},
+		"nothing by nobody":                     {nil, of(), true},
+		"something by nobody":                   {nil, of(permission.Grant{Space: "Spaces-1"}), false},
+		"the same":                              {of(permission.Grant{Space: "A"}), of(permission.Grant{Space: "A"}), true},
+		"another space":                         {of(permission.Grant{Space: "A"}), of(permission.Grant{Space: "B"}), false},
+		"less":                                  {of(permission.Grant{Space: "A"}), of(permission.Grant{Space: "A", Environments: one}), true},
+		"more":                                  {of(permission.Grant{Space: "A", Environments: one}), of(permission.Grant{Space: "A"}), false},
+		"a part":                                {of(permission.Grant{Space: "A", Environments: two}), of(permission.Grant{Space: "A", Environments: one}), true},
+		"beyond a part":                         {of(permission.Grant{Space: "A", Environments: one}), of(permission.Grant{Space: "A", Environments: two}), false},
+		"every project by one":                  {of(permission.Grant{Space: "A", Projects: one}), of(permission.Grant{Space: "A"}), false},
+		"a group by its projects":               {of(permission.Grant{Space: "A", Projects: one}), of(permission.Grant{Space: "A", ProjectGroups: one, Projects: one}), false},
+		"a project by its group":                {of(permission.Grant{Space: "A", ProjectGroups: one, Projects: two}), of(permission.Grant{Space: "A", Projects: one}), true},
+		"a tenant where environments are held":  {of(permission.Grant{Space: "A", Environments: one}), of(permission.Grant{Space: "A", Tenants: one}), false},
+		"what two grants do not hold as one":    {of(permission.Grant{Space: "A", Environments: one}, permission.Grant{Space: "A", Tenants: one}), of(permission.Grant{Space: "A"}), false},
+		"the server by a space":                 {of(permission.Grant{Space: "A"}), &permission.Set{System: map[permission.Name]bool{"TeamView": true}}, false},
+		"the server by who holds it there also": {&permission.Set{System: map[permission.Name]bool{"TeamView": true}}, &permission.Set{System: map[permission.Name]bool{"TeamView": true}}, true},
+	} {
+		if _, ok := c.held.Covers(c.granted); ok != c.covered {
+			t.Errorf("%s: %v", name, ok)
+		}
+	}
+}

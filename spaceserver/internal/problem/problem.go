@@ -108,6 +108,27 @@ func IsRefusal(err error) bool {
 	return errors.As(err, &e)
 }
 
+// Reason is what the refusals in an error say, without what caused them: for people, in logs and events.
+func Reason(err error) string {
+	var e *Error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []string
+		for _, one := range joined.Unwrap() {
+			if reason := Reason(one); reason != "" {
+				all = append(all, reason)
+			}
+		}
+		return strings.Join(all, " ")
+	}
+	if !errors.As(err, &e) {
+		return ""
+	}
+	if len(e.Errors) > 0 {
+		return strings.Join(e.Errors, " ")
+	}
+	return e.Message
+}
+
 // IsNotFound tells whether the error says that something is not there, or not for whoever asks.
 func IsNotFound(err error) bool {
 	var e *Error

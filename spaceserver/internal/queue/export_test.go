@@ -1,6 +1,11 @@
 package queue
 
-import "errors"
+import (
+	"context"
+	"errors"
+
+	"odcm/kit/db"
+)
 
 var errKilled = errors.New("the process was killed")
 
@@ -27,4 +32,9 @@ func (q *Queue) Held() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.running)
+}
+
+// Unfinished returns the ids of all tasks that have not ended, in the order in which they are to run.
+func (q *Queue) Unfinished(ctx context.Context) ([]string, error) {
+	return db.Collect(ctx, q.o.Service.Store.DB.Read(), scanText, "SELECT task FROM spaceserver_queue ORDER BY priority, due, position")
 }

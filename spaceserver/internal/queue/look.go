@@ -12,11 +12,6 @@ import (
 
 func scanText(r db.Row) (s string, err error) { return s, r.Scan(&s) }
 
-// Unfinished returns the ids of all tasks that have not ended, in the order in which they are to run.
-func (q *Queue) Unfinished(ctx context.Context) ([]string, error) {
-	return db.Collect(ctx, q.o.Service.Store.DB.Read(), scanText, "SELECT task FROM spaceserver_queue ORDER BY priority, due, position")
-}
-
 // Ahead returns the ids of what must end, or be taken, before a task that waits can run: what runs under the same serial
 // text; those before it in the queue; and where there are none of these, what runs, because the nodes are full.
 func (q *Queue) Ahead(ctx context.Context, task string) ([]string, error) {

@@ -159,3 +159,15 @@ func TestTimesAreKept(t *testing.T) {
 		w.until(held, "Success")
 	})
 }
+
+func TestATaskThatTakesTooLongTimesOut(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *collection.Service) {
+		w := begin(t, s, queue.Options{Timeout: 50 * time.Millisecond, Work: works{"Work": newGate().work, "Quick": func(context.Context, *queue.Task) error { return nil }}})
+		o := w.until(w.enqueue(queue.Request{}), "TimedOut")
+		if o.Bool("FinishedSuccessfully") || !o.Bool("IsCompleted") || o.Text("ErrorMessage") != "The task took longer than 50ms, which is what it may." {
+			t.Errorf("it ended as %s", o.Text("ErrorMessage"))
+		}
+		w.until(w.enqueue(queue.Request{Name: "Quick"}), "Success")
+	})
+}

@@ -74,9 +74,12 @@ func (q *Queue) begin(t taken) {
 
 // carryOut runs the work and ends the task.
 func (q *Queue) carryOut(r *run) {
-	used, err := q.book.Size(r.ctx, r.task)
-	if err != nil {
-		q.o.Logger.Warn("the size of a task's log could not be read", "task", r.task, "error", err)
+	var used int64
+	if r.started { // it was parked: it has a log
+		var err error
+		if used, err = q.book.Size(r.ctx, r.task); err != nil {
+			q.o.Logger.Warn("the size of a task's log could not be read", "task", r.task, "error", err)
+		}
 	}
 	recorder := activity.Record(activity.Options{Sink: fenced{q, r}, Task: r.task, Used: used})
 	t := &Task{ID: r.task, Name: r.name, Description: r.document.Text("Description"), Space: r.space, Project: r.document.Text("ProjectId"), By: r.by,
@@ -90,10 +93,7 @@ func (q *Queue) carryOut(r *run) {
 	}
 	result.warnings = result.warnings || recorder.Warned()
 	result.message = recorder.Masked(result.message)
-	if err := recorder.Close(context.Background()); err != nil && !errors.Is(err, ErrLost) {
-		q.o.Logger.Error("the end of a task's log was lost", "task", r.task, "error", err)
-	}
-	q.settle(r, result)
+	q.settle(r, result, recorder.Rest())
 }
 
 // perform runs the work; a panic is a failure with a reference to the server's log.
@@ -168,15 +168,20 @@ func sentence(s string) string {
 	return s + "."
 }
 
-// settle writes what came of a run, and goes on trying while the database does not take it: a result must not be lost
-// because a disk was full.
-func (q *Queue) settle(r *run, result outcome) {
+// settle writes what came of a run with the end of its log, and goes on trying while the database does not take it: a result
+// must not be lost because a disk was full.
+func (q *Queue) settle(r *run, result outcome, log []byte) {
 	result.said = true
 	for attempt := 0; ; attempt++ {
 		err := q.conclusion(context.Background(), func(c *collection.Change, untold bool) error {
 			e, ok, err := q.entry(c, r.task)
 			if err != nil || !ok || e.fence != r.fence || e.state != running {
 				return err // another node has ended it
+			}
+			if len(log) > 0 {
+				if err := q.book.Append(c.Context, c.Tx, r.task, log); err != nil {
+					return err
+				}
 			}
 			result.untold = untold
 			return q.conclude(c, e, result)

@@ -120,7 +120,7 @@ func TestWhatIsThereNowStays(t *testing.T) {
 		kept := Standing(entries, false)
 		var releases []Release
 		for n := 8; n > 0; n-- {
-			releases = append(releases, Release{ID: fmt.Sprint(n), Kept: kept[fmt.Sprint(n)], Phases: map[int]time.Time{0: time.Time{}}})
+			releases = append(releases, Release{ID: fmt.Sprint(n), Kept: kept[fmt.Sprint(n)], Phases: map[int]time.Time{0: {}}})
 		}
 		gone := strings.Fields(ids(Expired(releases, Policy{}, []Policy{{}}, time.Now())))
 		for _, e := range entries {

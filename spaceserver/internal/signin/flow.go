@@ -296,7 +296,7 @@ func named(raw string, algorithms []jose.SignatureAlgorithm) error {
 	if len(raw) > maxToken {
 		return errors.New("the token is too large")
 	}
-	signed, err := jose.ParseSigned(raw, algorithms)
+	signed, err := jose.ParseSignedCompact(raw, algorithms)
 	if err != nil {
 		return err
 	}

@@ -299,7 +299,7 @@ func (p *parser) path(pos int) (steps path, end int, ok bool) {
 	steps = path{{name: name}}
 	for pos < len(p.src) {
 		var next step
-		at := pos
+		var at int
 		switch p.src[pos] {
 		case '.':
 			next.name, at, ok = p.identifier(pos+1, true)

@@ -51,7 +51,13 @@ CREATE TABLE spaceserver_log (
     PRIMARY KEY (task, sequence)
 );
 
+-- What lists of a kind are narrowed by most: the state of a task, in lower case; '' for kinds without.
+ALTER TABLE spaceserver_document ADD COLUMN state TEXT NOT NULL DEFAULT '';
+CREATE INDEX spaceserver_document_state ON spaceserver_document (kind, state, name, sequence) WHERE state <> '';
+
 -- +goose Down
+DROP INDEX spaceserver_document_state;
+ALTER TABLE spaceserver_document DROP COLUMN state;
 DROP TABLE spaceserver_log;
 DROP TABLE spaceserver_recurrence;
 DROP TABLE spaceserver_node;

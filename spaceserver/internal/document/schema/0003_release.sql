@@ -20,7 +20,7 @@ CREATE TABLE spaceserver_deployment (
     good        BOOLEAN NOT NULL  -- the newest of these that succeeded: what is there now
 );
 CREATE INDEX spaceserver_deployment_shown ON spaceserver_deployment (space, kind, project) WHERE newest OR good;
-CREATE INDEX spaceserver_deployment_source ON spaceserver_deployment (source);
+CREATE INDEX spaceserver_deployment_source ON spaceserver_deployment (source, tenant, environment, state);
 CREATE INDEX spaceserver_deployment_task ON spaceserver_deployment (task);
 CREATE INDEX spaceserver_deployment_line ON spaceserver_deployment (line, environment, tenant, channel, number);
 CREATE INDEX spaceserver_deployment_open ON spaceserver_deployment (space, kind) WHERE completed = 0;
@@ -36,7 +36,17 @@ CREATE TABLE spaceserver_trigger (
 );
 CREATE INDEX spaceserver_trigger_due ON spaceserver_trigger (due);
 
+-- What triggers have not acted on yet: deployment targets that something happened to, packages that were pushed. Whoever takes
+-- the row of the trigger takes these.
+CREATE TABLE spaceserver_occasion (
+    id      TEXT NOT NULL, -- ProjectTriggers-1; Projects-1 where the project itself makes releases of packages
+    subject TEXT NOT NULL, -- Machines-1, packages-Acme.Web.1.0.0
+    space   TEXT NOT NULL,
+    PRIMARY KEY (id, subject)
+);
+
 -- +goose Down
+DROP TABLE spaceserver_occasion;
 DROP TABLE spaceserver_trigger;
 DROP INDEX spaceserver_document_newest;
 DROP TABLE spaceserver_deployment;

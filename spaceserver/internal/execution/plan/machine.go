@@ -59,7 +59,7 @@ type Exclusion struct {
 // candidates are the targets of the environment and the tenant that may be deployed to, in the order of their names.
 func (in Input) candidates() (chosen []Machine, excluded []Exclusion) {
 	for _, m := range in.Machines {
-		if !contains(m.EnvironmentIDs, in.Environment) || !in.serves(m) {
+		if !contains(m.EnvironmentIDs, in.Environment) || !m.Serves(in.Tenant, in.TenantTags) {
 			continue
 		}
 		reason := ""
@@ -83,16 +83,16 @@ func (in Input) candidates() (chosen []Machine, excluded []Exclusion) {
 	return chosen, excluded
 }
 
-// serves tells whether a machine takes part in deployments for the tenant, or in those for none
-// (docs: tenants/tenant-infrastructure).
-func (in Input) serves(m Machine) bool {
-	if in.Tenant == "" {
+// Serves tells whether a machine takes part in deployments for the tenant with the tags, or in those for none where the tenant
+// is "" (docs: tenants/tenant-infrastructure).
+func (m Machine) Serves(tenant string, tags []string) bool {
+	if tenant == "" {
 		return m.TenantedDeploymentParticipation != "Tenanted"
 	}
 	if m.TenantedDeploymentParticipation == "Untenanted" || m.TenantedDeploymentParticipation == "" {
 		return false
 	}
-	return contains(m.TenantIDs, in.Tenant) || len(m.TenantTags) > 0 && hasTags(in.TenantTags, m.TenantTags)
+	return contains(m.TenantIDs, tenant) || len(m.TenantTags) > 0 && hasTags(tags, m.TenantTags)
 }
 
 // hasTags tells whether someone with the tags is meant by the wanted ones: one of each tag set that is named

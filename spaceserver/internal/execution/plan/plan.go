@@ -199,6 +199,10 @@ func (in Input) job(n int, step Step, action Action, perTarget bool) (Job, error
 		return j, refuse("The step '%s' is of the type '%s', which this Space server cannot run. Nothing was run: remove the step, disable it, or skip it in this deployment.",
 			title(step, action), action.ActionType)
 	}
+	if image := action.Container.Image; image != "" {
+		return j, refuse("The step '%s' is to run in a container of the image '%s', and this Space server runs no containers. Nothing was run: remove the container image from the step, so that it runs on the server, a worker or its targets themselves.",
+			title(step, action), image)
+	}
 	packages := make([]Package, len(action.Packages))
 	for i, p := range action.Packages {
 		packages[i] = p

@@ -146,6 +146,8 @@ func TestPlan(t *testing.T) {
 			want: "acquire 1 server | 2 server"},
 		"a package without a version":     {steps: one(`,"Packages":[{"Name":"lib","PackageId":"P"}]`), fails: "The release names no version of the package 'P' for the step 'S'"},
 		"an unknown type":                 {steps: strings.Replace(one(""), "Octopus.Script", "Octopus.KubernetesDeployContainers", 1), fails: "The step 'S' is of the type 'Octopus.KubernetesDeployContainers'"},
+		"a container image":               {steps: one(`,"Container":{"Image":"alpine:3","FeedId":"Feeds-1"}`), fails: "The step 'S' is to run in a container of the image 'alpine:3'"},
+		"a container without an image":    {steps: one(`,"Container":{"Image":null,"FeedId":null}`), want: "1 server"},
 		"an unknown type that is skipped": {steps: strings.Replace(one(`,"IsDisabled":true`), "Octopus.Script", "Octopus.Other", 1), want: "1 skipped"},
 		"on a worker of the pool":         {steps: one(`,"WorkerPoolId":"WorkerPools-1"`), edit: func(in *plan.Input) { in.Workers = []plan.Machine{worker} }, want: "1 worker"},
 		"on a worker of the default pool": {steps: one(""), edit: func(in *plan.Input) { in.Workers, in.DefaultPool = []plan.Machine{worker}, "WorkerPools-1" }, want: "1 worker"},

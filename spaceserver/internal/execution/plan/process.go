@@ -30,9 +30,13 @@ type Action struct {
 	WorkerPoolVariable                                       string
 	Environments, ExcludedEnvironments, Channels, TenantTags []string
 	Packages                                                 []Package
+	Container                                                Container
 	Condition                                                string
 	Properties                                               Properties
 }
+
+// Container is the image that an action's scripts are to run in (DeploymentActionContainerResource in the Swagger document).
+type Container struct{ Image string }
 
 // Package is a package that an action uses. The one without a name is what a package step deploys.
 type Package struct {

@@ -174,11 +174,13 @@ func (d *deployment) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.tree = &tree{dir: dir, at: d.dir}
+	content := &tree{dir: dir, at: d.dir}
 	summary, err := pack.Extract(ctx, d.found.Path, d.found.FileName(), dir, pack.Limits{})
 	if err != nil {
+		content.remove() // there is nothing that a DeployFailed script could be in
 		return err
 	}
+	d.tree = content
 	p.Log.Write(activity.Info, fmt.Sprintf("Deploying package %s to %s", d.found.FileName(), d.dir))
 	d.variables(summary.Files)
 	before, err := d.hasStage("PreDeploy")

@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ type output struct {
 	said          string            // what fail_step said
 	complained    bool              // something went to standard error
 	skipRest      bool              // no further conventions of a package step
+	lost          error             // an artifact was not kept
 }
 
 // silent is the category of lines that are not shown.
@@ -76,9 +78,13 @@ func (o *output) Message(name string, parameters map[string]string) {
 	}
 }
 
-// Artifact keeps a file.
+// Artifact keeps a file. One that could not be kept fails the step: who looks for it later would not know that it was lost.
 func (o *output) Artifact(name string, content io.Reader) error {
-	return o.worker.Keep(o.ctx, o.piece, name, content)
+	err := o.worker.Keep(o.ctx, o.piece, name, content)
+	if err != nil && o.lost == nil {
+		o.lost = fmt.Errorf("the artifact '%s' was not kept: %w", name, err)
+	}
+	return err
 }
 
 // errorOf is why a script failed: in its own words where it has said some.

@@ -136,6 +136,9 @@ func (w *Worker) run(ctx context.Context, p *run.Piece, place script.Place, work
 	if err := place.Run(ctx, work, out); err != nil {
 		return out.errorOf(err)
 	}
+	if out.lost != nil {
+		return out.lost
+	}
 	if out.complained && flag(p, "Octopus.Action.FailScriptOnErrorOutput", false) {
 		return plan.Refusal("the script wrote to its error output, and the step is set to fail then")
 	}

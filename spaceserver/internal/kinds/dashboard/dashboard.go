@@ -3,7 +3,6 @@
 package dashboard
 
 import (
-	"cmp"
 	"slices"
 
 	"odcm/octopus"
@@ -162,60 +161,4 @@ func sees(c *collection.Call, e ledger.Entry, project octopus.Object) bool {
 		return true
 	}
 	return c.Principal.Set.Sees(name, target(e, project))
-}
-
-// names of kinds in the order in which a reading needs them.
-const tasks, releases = "ServerTasks", "Releases"
-
-// reading is what items are made of beside the ledger.
-type reading struct {
-	part.Reader
-	found map[string]map[string]octopus.Object
-}
-
-func newReading(c *collection.Call, entries []ledger.Entry) (reading, error) {
-	r := reading{part.Outside(c, c.Space), map[string]map[string]octopus.Object{}}
-	ids := map[string][]string{}
-	for _, e := range entries {
-		ids[tasks] = append(ids[tasks], e.Task)
-		switch e.Kind {
-		case ledger.Deployments:
-			ids[releases] = append(ids[releases], e.Source)
-		case ledger.RunbookRuns:
-			ids["RunbookSnapshots"] = append(ids["RunbookSnapshots"], e.Source)
-			ids["RunbookRuns"] = append(ids["RunbookRuns"], e.ID)
-		}
-	}
-	for kind, list := range ids {
-		slices.Sort(list)
-		var err error
-		if r.found[kind], err = r.These(kind, slices.Compact(list)); err != nil {
-			return r, err
-		}
-	}
-	return r, nil
-}
-
-// common are the members that items of both dashboards have.
-func (r reading) common(e ledger.Entry) map[string]any {
-	task := r.found[tasks][e.Task]
-	time := func(member string) any {
-		if raw, ok := task.Get(member); ok {
-			return raw
-		}
-		return nil
-	}
-	return map[string]any{"Id": e.ID, "ProjectId": e.Project, "EnvironmentId": e.Environment, "TenantId": part.OrNull(e.Tenant), "TaskId": e.Task, "State": cmp.Or(task.Text("State"), e.State), "Created": e.Created,
-		"QueueTime": time("QueueTime"), "StartTime": time("StartTime"), "CompletedTime": part.TimeOrNull(e.Completed), "Duration": task.Text("Duration"), "ErrorMessage": task.Text("ErrorMessage"),
-		"IsCompleted": e.Ended(), "HasPendingInterruptions": task.Bool("HasPendingInterruptions"), "HasWarningsOrErrors": task.Bool("HasWarningsOrErrors")}
-}
-
-// item is a deployment on the dashboard (DashboardItemResource).
-func (r reading) item(e ledger.Entry, current, previous bool) map[string]any {
-	base := collection.Base(e.Space)
-	item := r.common(e)
-	item["ReleaseId"], item["DeploymentId"], item["ChannelId"], item["ReleaseVersion"] = e.Source, e.ID, part.OrNull(e.Channel), r.found[releases][e.Source].Text("Version")
-	item["IsCurrent"], item["IsPrevious"] = current, previous
-	item["Links"] = map[string]string{"Self": base + "/deployments/" + e.ID, "Release": base + "/releases/" + e.Source, "Task": "/api/tasks/" + e.Task}
-	return item
 }

@@ -206,16 +206,6 @@ func runbookProgression(c *collection.Call) (any, error) {
 		"Links": map[string]string{"Self": collection.Base(owner.Space) + "/progression/runbooks/" + owner.ID}}, nil
 }
 
-// run is a runbook run on the dashboard (RunbooksDashboardItemResource).
-func (r reading) run(e ledger.Entry) map[string]any {
-	item, snapshot := r.common(e), r.found["RunbookSnapshots"][e.Source]
-	item["RunbookId"], item["RunbookSnapshotId"], item["RunbookSnapshotName"], item["RunbookSnapshotNotes"] = e.Line, e.Source, snapshot.Text("Name"), snapshot.Text("Notes")
-	item["RunBy"] = r.found["RunbookRuns"][e.ID].Text("DeployedBy")
-	base := collection.Base(e.Space)
-	item["Links"] = map[string]string{"Self": base + "/runbookRuns/" + e.ID, "RunbookSnapshot": base + "/runbookSnapshots/" + e.Source, "Task": "/api/tasks/" + e.Task}
-	return item
-}
-
 // taskRuns lists the newest runs of runbooks, of some projects, runbooks or tasks where the query names them.
 func taskRuns(c *collection.Call) (any, error) {
 	const most = 1000
@@ -244,9 +234,9 @@ func taskRuns(c *collection.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	items := []map[string]any{}
+	items := []runItem{}
 	for _, e := range page.Items {
 		items = append(items, read.run(e))
 	}
-	return collection.Page[map[string]any]{ItemType: page.ItemType, Items: items, Total: page.Total, Skip: page.Skip, Take: page.Take, Path: page.Path, Template: page.Template}, nil
+	return collection.Page[runItem]{ItemType: page.ItemType, Items: items, Total: page.Total, Skip: page.Skip, Take: page.Take, Path: page.Path, Template: page.Template}, nil
 }

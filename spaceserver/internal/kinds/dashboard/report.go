@@ -3,7 +3,6 @@ package dashboard
 import (
 	"bytes"
 	"encoding/xml"
-	"strings"
 	"time"
 
 	"odcm/octopus"
@@ -152,6 +151,14 @@ func (r reading) row(e ledger.Entry, known map[string]map[string]octopus.Object)
 	}
 	return row{DeploymentID: e.ID, DeploymentName: made.Text("Name"), ProjectID: e.Project, ProjectName: project.Text("Name"), ProjectSlug: project.Text("Slug"), TenantID: e.Tenant,
 		TenantName: known["Tenants"][e.Tenant].Text("Name"), ChannelID: e.Channel, EnvironmentID: e.Environment, EnvironmentName: known["Environments"][e.Environment].Text("Name"), ReleaseID: e.Source,
-		ReleaseVersion: r.found[releases][e.Source].Text("Version"), TaskID: e.Task, TaskState: e.State, Created: e.Created.Format(time.RFC3339), QueueTime: strings.TrimSpace(task.Text("QueueTime")),
-		StartTime: task.Text("StartTime"), CompletedTime: completed, DeployedBy: made.Text("DeployedBy")}
+		ReleaseVersion: r.found[releases][e.Source].Version, TaskID: e.Task, TaskState: e.State, Created: e.Created.Format(time.RFC3339), QueueTime: text(task.QueueTime),
+		StartTime: text(task.StartTime), CompletedTime: completed, DeployedBy: made.Text("DeployedBy")}
+}
+
+// text is a member's text, "" for null.
+func text(member *string) string {
+	if member == nil {
+		return ""
+	}
+	return *member
 }

@@ -15,14 +15,42 @@ import (
 type course struct {
 	part.Reader
 	release, project, channel, lifecycle octopus.Object
-	environments                         []lifecycle.Environment // all of the space's, in order
 	phases                               []lifecycle.Phase
-	entries                              []ledger.Entry // where the release went, the newest first
+	past                                 []ledger.Outcome // where the release went
 	blocked                              bool
 }
 
-// courseOf reads the course of a release.
-func courseOf(r part.Reader, id string) (k course, err error) {
+// courseOf reads the course of a release, and how far the release came on it.
+func courseOf(r part.Reader, id string) (course, error) {
+	k, err := aheadOf(r, id)
+	if err != nil {
+		return k, err
+	}
+	return k, k.recall()
+}
+
+// leaderOf is [courseOf] for what is deployed by itself; false where the course has nothing of the kind, as most leave that to
+// people.
+func leaderOf(r part.Reader, id string) (k course, leads bool, err error) {
+	k, err = aheadOf(r, id)
+	if err != nil || !slices.ContainsFunc(k.phases, func(p lifecycle.Phase) bool { return len(p.Automatic) > 0 }) {
+		return k, false, err
+	}
+	return k, true, k.recall()
+}
+
+// recall reads the past.
+func (k *course) recall() (err error) {
+	id := k.release.Text("Id")
+	if k.past, err = ledger.Outcomes(k.Context, k.Q, id); err != nil {
+		return err
+	}
+	k.blocked, err = hasDefect(k.Reader, id)
+	return err
+}
+
+// aheadOf reads the course of a release without its past.
+func aheadOf(r part.Reader, id string) (k course, err error) {
 	k.Reader = r
 	var ok bool
 	if k.release, ok, err = r.Get("Releases", id); err != nil || !ok {
@@ -34,16 +62,7 @@ func courseOf(r part.Reader, id string) (k course, err error) {
 	if k.channel, _, err = r.Get("Channels", k.release.Text("ChannelId")); err != nil {
 		return k, err
 	}
-	if k.environments, err = Environments(r); err != nil {
-		return k, err
-	}
-	if k.lifecycle, k.phases, err = PhasesOf(r, k.project, k.channel, k.environments); err != nil {
-		return k, err
-	}
-	if k.entries, err = ledger.List(r.Context, r.Q, ledger.Query{Source: id}); err != nil {
-		return k, err
-	}
-	k.blocked, err = hasDefect(r, id)
+	k.lifecycle, k.phases, err = phasesOf(r, k.project, k.channel, func() ([]lifecycle.Environment, error) { return Environments(r) })
 	return k, err
 }
 
@@ -59,13 +78,19 @@ func Environments(r part.Reader) ([]lifecycle.Environment, error) {
 
 // PhasesOf reads the lifecycle of a channel, or of the project where the channel has none.
 func PhasesOf(r part.Reader, project, channel octopus.Object, environments []lifecycle.Environment) (octopus.Object, []lifecycle.Phase, error) {
+	return phasesOf(r, project, channel, func() ([]lifecycle.Environment, error) { return environments, nil })
+}
+
+// phasesOf reads the space's environments only where the lifecycle leaves open which are meant: there may be hundreds.
+func phasesOf(r part.Reader, project, channel octopus.Object, environments func() ([]lifecycle.Environment, error)) (octopus.Object, []lifecycle.Phase, error) {
 	if channel.Text("Type") == "EphemeralEnvironment" {
 		// Its releases go to environments that come and go, in any order.
+		all, err := environments()
 		anywhere := lifecycle.Phase{Name: "Ephemeral environments"}
-		for _, e := range environments {
+		for _, e := range all {
 			anywhere.Optional = append(anywhere.Optional, e.ID)
 		}
-		return octopus.Object{}, []lifecycle.Phase{anywhere}, nil
+		return octopus.Object{}, []lifecycle.Phase{anywhere}, err
 	}
 	id := channel.Text("LifecycleId")
 	if id == "" {
@@ -75,17 +100,27 @@ func PhasesOf(r part.Reader, project, channel octopus.Object, environments []lif
 	if err != nil || !ok {
 		return o, nil, part.OrInvalid(err, "There is no lifecycle '"+id+"'.")
 	}
-	return o, Phases(o, environments), nil
+	phases := written(o)
+	if lifecycle.Whole(phases) {
+		return o, phases, nil
+	}
+	all, err := environments()
+	return o, lifecycle.Complete(phases, all), err
 }
 
 // Phases are those of a lifecycle in effect.
 func Phases(o octopus.Object, environments []lifecycle.Environment) []lifecycle.Phase {
+	return lifecycle.Complete(written(o), environments)
+}
+
+// written are the phases as people wrote them.
+func written(o octopus.Object) []lifecycle.Phase {
 	var phases []lifecycle.Phase
 	for _, p := range o.Objects("Phases") {
 		phases = append(phases, lifecycle.Phase{ID: p.Text("Id"), Name: p.Text("Name"), Automatic: p.Texts("AutomaticDeploymentTargets"), Optional: p.Texts("OptionalDeploymentTargets"),
 			Minimum: int(p.Int("MinimumEnvironmentsBeforePromotion")), Skippable: p.Bool("IsOptionalPhase")})
 	}
-	return lifecycle.Complete(phases, environments)
+	return phases
 }
 
 func hasDefect(r part.Reader, release string) (bool, error) {
@@ -96,13 +131,9 @@ func hasDefect(r part.Reader, release string) (bool, error) {
 // history is what became of the release for a tenant, "" for none.
 func (k course) history(tenant string) lifecycle.History {
 	h := lifecycle.History{Succeeded: map[string]bool{}, Attempted: map[string]bool{}, Blocked: k.blocked}
-	for _, e := range k.entries {
-		if e.Tenant != tenant {
-			continue
-		}
-		h.Attempted[e.Environment] = true
-		if e.State == "Success" {
-			h.Succeeded[e.Environment] = true
+	for _, o := range k.past {
+		if o.Tenant == tenant {
+			h.Attempted[o.Environment], h.Succeeded[o.Environment] = true, o.Succeeded
 		}
 	}
 	return h

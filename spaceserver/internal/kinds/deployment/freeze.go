@@ -2,6 +2,8 @@ package deployment
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/kinds/part"
+	"odcm/spaceserver/internal/permission"
 	"odcm/spaceserver/internal/problem"
 	"odcm/spaceserver/internal/schedule"
 )
@@ -24,9 +27,37 @@ func Freezes() []*collection.Kind {
 		Permission: collection.Verbs{View: "", Create: "DeploymentFreezeAdminister", Edit: "DeploymentFreezeAdminister", Delete: "DeploymentFreezeAdminister"},
 		References: []collection.Reference{{Path: "ProjectEnvironmentScope{key}", Kind: "Projects", Dropped: true}, {Path: "ProjectEnvironmentScope{}[]", Kind: "Environments", Dropped: true},
 			{Path: "TenantProjectEnvironmentScope[].TenantId", Kind: "Tenants", Loose: true}},
-		Prepare: prepareFreeze,
+		Permit: permitFreeze, Prepare: prepareFreeze,
 		Actions: []collection.Action{{Method: "GET", Path: "deploymentfreezes", Scope: collection.InSystem, Handle: listFreezes}},
 	}}
+}
+
+// permitFreeze: "permissions will need to be scoped to all requested projects and environments when creating, editing or overriding"
+// (docs: deployments/deployment-freezes). The permission to deploy is taken for them: it is what a freeze takes away.
+func permitFreeze(c *collection.Change) error {
+	for _, o := range []octopus.Object{c.Old, c.New} {
+		scope := o.Object("ProjectEnvironmentScope")
+		var all []permission.Target
+		for id := range scope.All() {
+			all = append(all, permission.Target{Project: id, Environments: scope.Texts(id)})
+		}
+		for _, t := range o.Objects("TenantProjectEnvironmentScope") {
+			all = append(all, permission.Target{Project: t.Text("ProjectId"), Environments: []string{t.Text("EnvironmentId")}, Tenants: []string{t.Text("TenantId")}})
+		}
+		for _, t := range all {
+			row, err := c.Service.Store.Get(c.Context, c.Tx, "Projects", t.Project, "*")
+			if errors.Is(err, document.ErrNone) {
+				continue // that there is no such project is said elsewhere
+			}
+			if err != nil {
+				return err
+			}
+			if t.Space = row.Space; !c.Principal.Set.Changes("DeploymentCreate", t) {
+				return problem.Denied("DeploymentCreate")
+			}
+		}
+	}
+	return nil
 }
 
 func prepareFreeze(c *collection.Change) error {
@@ -121,6 +152,24 @@ func frozen(r part.Reader, project, environment, tenant octopus.Object, now time
 		return "", nil
 	}
 	return strings.Join(names, ", ") + " (" + o.FreezeReason + ")", nil
+}
+
+// Thawed asks when a deployment starts, perhaps long after it was asked for, that no deployment freeze is in its way by now. Those
+// that were overridden then still are. The error is a sentence that people read in the task.
+func Thawed(ctx context.Context, service *collection.Service, space string, o octopus.Object) error {
+	r := part.Reader{Context: ctx, Service: service, Q: service.Store.DB.Read(), Space: space}
+	var about [3]octopus.Object
+	for i, at := range []struct{ kind, id string }{{"Projects", o.Text("ProjectId")}, {"Environments", o.Text("EnvironmentId")}, {"Tenants", o.Text("TenantId")}} {
+		var err error
+		if about[i], _, err = r.Get(at.kind, at.id); err != nil {
+			return err
+		}
+	}
+	_, err := frozen(r, about[0], about[1], about[2], service.Now(), Order{FreezeNames: o.Texts("DeploymentFreezeNames"), FreezeReason: o.Text("DeploymentFreezeOverrideReason")})
+	if problem.IsRefusal(err) {
+		return errors.New(problem.Reason(err))
+	}
+	return err
 }
 
 // covers tells whether a freeze is about the project in the environment: for everyone, or for the tenant.

@@ -60,6 +60,9 @@ func Deploy(h *host.Host, c *collection.Change, o Order) (octopus.Object, error)
 	if err != nil {
 		return octopus.Object{}, err
 	}
+	if overridden != "" && !c.Principal.Set.Holds("DeploymentFreezeAdminister", "") { // docs: deployments/deployment-freezes, "Permissions"
+		return octopus.Object{}, problem.Denied("DeploymentFreezeAdminister")
+	}
 	return k.queue(h, c, o, environment, tenant, overridden)
 }
 
@@ -144,6 +147,10 @@ func (k course) queue(h *host.Host, c *collection.Change, o Order, environment, 
 		"ForcePackageDownload": o.ForceDownload || k.project.Bool("ForcePackageDownload"), "ForcePackageRedeployment": o.ForceRedeploy, "DeployedBy": c.Principal.Username, "DeployedById": c.Principal.ID,
 		"Changes": k.changes(), "ChangesMarkdown": k.release.Text("ReleaseNotes")})
 	answers.Keep(&body)
+	if overridden != "" { // asked again when it starts
+		body.Set("DeploymentFreezeNames", o.FreezeNames)
+		body.Set("DeploymentFreezeOverrideReason", o.FreezeReason)
+	}
 	made, err := c.Create("Deployments", body)
 	if err != nil {
 		return none, err

@@ -67,10 +67,10 @@ func noun(e ledger.Entry) string {
 }
 
 // promote deploys a release by itself to the automatic environments of the phases that it has reached, where nobody tried yet,
-// for one tenant or for none. What is not allowed there is left out: people can still do it by hand.
+// for one tenant or for none. What is not allowed there leaves an event: people can still do it by hand.
 func promote(h *host.Host, c *collection.Change, release, tenant string) error {
-	k, err := courseOf(part.In(c), release)
-	if err != nil {
+	k, leads, err := leaderOf(part.In(c), release)
+	if err != nil || !leads {
 		return err
 	}
 	var t octopus.Object
@@ -88,8 +88,11 @@ func (k course) deployDue(h *host.Host, c *collection.Change, tenant octopus.Obj
 	system.Principal = permission.System()
 	progress, history := k.measure(tenant)
 	for _, id := range progress.Due(history) {
-		_, err := Deploy(h, &system, Order{Release: k.release.Text("Id"), Environment: id, Tenant: tenant.Text("Id"), Trigger: "the lifecycle " + k.lifecycle.Text("Name")})
-		if err != nil && !problem.IsRefusal(err) {
+		name := "the lifecycle " + k.lifecycle.Text("Name")
+		_, err := Deploy(h, &system, Order{Release: k.release.Text("Id"), Environment: id, Tenant: tenant.Text("Id"), Trigger: name})
+		if problem.IsRefusal(err) {
+			Blocked(&system, name, "The "+k.title()+" was not deployed. "+problem.Reason(err), k.lifecycle.Text("Id"), k.release.Text("Id"), k.project.Text("Id"), id)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -99,8 +102,8 @@ func (k course) deployDue(h *host.Host, c *collection.Change, tenant octopus.Obj
 // Begin deploys a new release by itself where the first phase of its lifecycle says so: for each tenant that is connected there and
 // suits the channel, and for none, as the project allows (docs: releases/lifecycles).
 func Begin(h *host.Host, c *collection.Change, release string) error {
-	k, err := courseOf(part.In(c), release)
-	if err != nil {
+	k, leads, err := leaderOf(part.In(c), release)
+	if err != nil || !leads {
 		return err
 	}
 	progress, history := k.measure(octopus.Object{})
@@ -128,4 +131,12 @@ func Begin(h *host.Host, c *collection.Change, release string) error {
 		}
 	}
 	return nil
+}
+
+// Blocked adds the event that something was not deployed by itself, and why. The first of what it is about is what should have
+// done it: a trigger, a lifecycle.
+func Blocked(c *collection.Change, name, reason string, about ...string) {
+	at := *c
+	at.Kind = nil
+	at.Note("TriggerBlocked", c.Space, name+" was blocked: "+reason, name, about, collection.ChangeDetails{})
 }

@@ -9,6 +9,7 @@ import (
 	"odcm/spaceserver/internal/kinds/project"
 	"odcm/spaceserver/internal/ledger"
 	"odcm/spaceserver/internal/lifecycle"
+	"odcm/spaceserver/internal/permission"
 	"odcm/spaceserver/internal/preview"
 	"odcm/spaceserver/internal/problem"
 	"odcm/spaceserver/internal/prompt"
@@ -42,22 +43,30 @@ func progression(c *collection.Call) (any, error) {
 		history = k.anyone()
 		progress = lifecycle.Measure(k.phases, history)
 	}
-	var tasks []string
-	for _, e := range k.entries {
-		tasks = append(tasks, e.Task)
+	entries, err := ledger.List(k.Context, k.Q, ledger.Query{Source: d.ID})
+	if err != nil {
+		return nil, err
+	}
+	set, ids, tasks := c.Principal.Set, []string{}, []string{}
+	entries = slices.DeleteFunc(entries, func(e ledger.Entry) bool { return !set.Sees("DeploymentView", placeOf(e)) })
+	for _, e := range entries {
+		ids = append(ids, e.ID)
+		if set.Sees("TaskView", placeOf(e)) {
+			tasks = append(tasks, e.Task)
+		}
 	}
 	found, err := k.These("ServerTasks", tasks)
 	if err != nil {
 		return nil, err
 	}
-	documents, err := k.deployments()
+	documents, err := k.These(ledger.Deployments, ids)
 	if err != nil {
 		return nil, err
 	}
 	steps := []any{}
 	for _, s := range progress {
 		in, deployed := s.Environments(), []any{}
-		for _, e := range k.entries {
+		for _, e := range entries {
 			if slices.Contains(in, e.Environment) && (tenant.Len() == 0 || e.Tenant == tenant.Text("Id")) {
 				deployed = append(deployed, map[string]any{"Deployment": documents[e.ID], "Task": found[e.Task]})
 			}
@@ -69,22 +78,23 @@ func progression(c *collection.Call) (any, error) {
 		"Links": map[string]string{"Self": collection.Base(d.Space) + "/releases/" + d.ID + "/progression"}}, nil
 }
 
+// placeOf is what restricted grants look at of a deployment or run.
+func placeOf(e ledger.Entry) permission.Target {
+	t := permission.Target{Space: e.Space, Project: e.Project, Environments: []string{e.Environment}}
+	if e.Tenant != "" {
+		t.Tenants = []string{e.Tenant}
+	}
+	return t
+}
+
 // anyone is what became of the release for whichever tenant, and for none.
 func (k course) anyone() lifecycle.History {
 	h := lifecycle.History{Succeeded: map[string]bool{}, Attempted: map[string]bool{}, Blocked: k.blocked}
-	for _, e := range k.entries {
-		h.Attempted[e.Environment] = true
-		h.Succeeded[e.Environment] = h.Succeeded[e.Environment] || e.State == "Success"
+	for _, o := range k.past {
+		h.Attempted[o.Environment] = true
+		h.Succeeded[o.Environment] = h.Succeeded[o.Environment] || o.Succeeded
 	}
 	return h
-}
-
-func (k course) deployments() (map[string]octopus.Object, error) {
-	var ids []string
-	for _, e := range k.entries {
-		ids = append(ids, e.ID)
-	}
-	return k.These(ledger.Deployments, ids)
 }
 
 // deploymentTemplate tells where a release can be deployed to now (DeploymentTemplateResource).
@@ -93,12 +103,16 @@ func deploymentTemplate(c *collection.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	environments, err := part.Seen(c, "Environments")
+	if err != nil {
+		return nil, err
+	}
 	self := collection.Base(d.Space) + "/releases/" + d.ID + "/deployments"
 	promote := func(tenant octopus.Object) []any {
 		targets := []any{}
 		progress, _ := k.measure(tenant)
 		connected := tenant.Object("ProjectEnvironments").Texts(k.project.Text("Id"))
-		for _, e := range k.environments {
+		for _, e := range environments {
 			if progress.May(e.ID) != lifecycle.Allowed || tenant.Len() > 0 && !slices.Contains(connected, e.ID) {
 				continue
 			}
@@ -106,7 +120,7 @@ func deploymentTemplate(c *collection.Call) (any, error) {
 			if tenant.Len() > 0 {
 				link += "/" + tenant.Text("Id")
 			}
-			targets = append(targets, map[string]any{"Id": e.ID, "Name": e.Name, "Links": map[string]string{"Preview": link}})
+			targets = append(targets, map[string]any{"Id": e.ID, "Name": e.Object().Text("Name"), "Links": map[string]string{"Preview": link}})
 		}
 		return targets
 	}
@@ -183,7 +197,23 @@ func deploymentPreview(c *collection.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := Known(c, c.Param("environment"), c.Param("tenant")); err != nil {
+		return nil, err
+	}
 	return k.preview(c.Param("environment"), c.Param("tenant"), part.True(c.Query, "includeDisabledSteps"))
+}
+
+// Known refuses to show what would be done in an environment or for a tenant that the caller does not see.
+func Known(c *collection.Call, environment, tenant string) error {
+	for kind, id := range map[string]string{"Environments": environment, "Tenants": tenant} {
+		if id == "" {
+			continue
+		}
+		if _, err := c.Find(kind, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deploymentPreviews shows several at once, as the body lists them.
@@ -208,6 +238,9 @@ func deploymentPreviews(c *collection.Call) (any, error) {
 	}
 	all := []any{}
 	for _, p := range sent.DeploymentPreviews {
+		if err := Known(c, p.EnvironmentID, p.TenantID); err != nil {
+			return nil, err
+		}
 		one, err := k.preview(p.EnvironmentID, p.TenantID, sent.IncludeDisabledSteps)
 		if err != nil {
 			return nil, err

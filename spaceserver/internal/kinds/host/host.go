@@ -3,11 +3,9 @@
 package host
 
 import (
-	"context"
 	"net/http"
 	"time"
 
-	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/queue"
 	"odcm/spaceserver/internal/signin"
@@ -33,8 +31,3 @@ type Host struct {
 
 // NodeID is the id of this node.
 func (h *Host) NodeID() string { return "OctopusServerNodes-" + h.Node }
-
-// Draining tells whether this node takes no new work.
-func (h *Host) Draining(ctx context.Context, _ *collection.Service) (bool, error) {
-	return h.Queue.Draining(ctx)
-}

@@ -53,7 +53,7 @@ func Kinds(h *host.Host) []*collection.Kind {
 				"tenantIds": "TenantIds", "tenantTags": "TenantTags", "environmentIds": "EnvironmentIds", "thumbprint": "Thumbprint", "shellNames": "ShellName"},
 			Query:   "skip,take,name,ids,partialName,roles,isDisabled,healthStatuses,commStyles,tenantIds,tenantTags,environmentIds,thumbprint,deploymentId,shellNames",
 			Links:   map[string]string{"Connection": "machines/{Id}/connection", "TasksTemplate": "machines/{Id}/tasks{?skip,take,type}", "Web": "/app#/{Space}/infrastructure/machines/{Id}"},
-			Prepare: prepareMachine(true), Settle: planHealth(h), Remove: forget,
+			Prepare: prepareMachine(true), Settle: settleTarget(h), Remove: forget,
 			Actions: append(machineActions("machines", "Machines", "MachineCreate"), collection.Action{Method: "GET", Path: "machineroles/all", Permission: "MachineView", Handle: allRoles}),
 		},
 		{

@@ -255,7 +255,7 @@ func prepareScopedRole(c *collection.Change) error {
 	if err != nil || !ok {
 		return part.OrInvalid(err, "There is no user role '"+c.New.Text("UserRoleId")+"'.")
 	}
-	if c.Space != "" && len(role.Texts("GrantedSpacePermissions")) == 0 {
+	if c.Space != "" && len(role.Texts("GrantedSpacePermissions")) == 0 && len(role.Texts("GrantedSystemPermissions")) > 0 {
 		return problem.Invalid("The role '" + role.Text("Name") + "' grants permissions on the whole server only: give it to a team of the whole server, without a space.")
 	}
 	return nil

@@ -46,13 +46,19 @@ func (n names) set(values map[string]string) {
 // Donor is the package whose version releases of the project take, false where they have versions of their own.
 func Donor(owner, process octopus.Object) (Package, bool) {
 	strategy := owner.Object("VersioningStrategy")
-	action, reference := strategy.Object("DonorPackage").Text("DeploymentAction"), strategy.Object("DonorPackage").Text("PackageReference")
-	if action == "" && strategy.Text("DonorPackageStepId") == "" {
+	return Meant(process, strategy.Object("DonorPackage"), strategy.Text("DonorPackageStepId"))
+}
+
+// Meant is the package of a process that a setting means (DeploymentActionPackageResource in the Swagger document), or that older
+// clients mean by the id of its action.
+func Meant(process, setting octopus.Object, actionID string) (Package, bool) {
+	action, reference := setting.Text("DeploymentAction"), setting.Text("PackageReference")
+	if action == "" && actionID == "" {
 		return Package{}, false
 	}
 	for _, step := range process.Objects("Steps") {
 		for _, a := range step.Objects("Actions") {
-			if a.Text("Id") == strategy.Text("DonorPackageStepId") && action == "" {
+			if a.Text("Id") == actionID && action == "" {
 				action = a.Text("Name")
 			}
 		}

@@ -2,10 +2,12 @@ package release
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
+	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/kinds/part"
 	"odcm/spaceserver/internal/kinds/project"
 	"odcm/spaceserver/internal/ledger"
@@ -181,21 +183,43 @@ func (k pick) weight(p project.Package) int {
 }
 
 // Make makes a release as the server's own doing: the next version by the project's strategy, and the newest packages that the
-// channel allows; "" is the default channel. It returns the release's id.
-func Make(c *collection.Change, owner octopus.Object, channelID string) (string, error) {
+// channel allows where they are not selected; "" is the default channel. It returns the release.
+func Make(c *collection.Change, owner octopus.Object, channelID string, selected ...octopus.Object) (octopus.Object, error) {
 	r := part.In(c)
 	channel, err := project.ChannelOf(r, owner.Text("Id"), channelID)
 	if err != nil {
-		return "", err
+		return octopus.Object{}, err
 	}
 	process, _, err := r.Get("DeploymentProcesses", "deploymentprocess-"+owner.Text("Id"))
 	if err != nil {
-		return "", err
+		return octopus.Object{}, err
 	}
-	number, err := nextVersion(r, owner, channel, process, nil, "", "")
+	number, err := nextVersion(r, owner, channel, process, selected, "", "")
+	if err != nil {
+		return octopus.Object{}, err
+	}
+	body := part.Object(map[string]any{"ProjectId": owner.Text("Id"), "Version": number, "ChannelId": channel.Text("Id")})
+	if len(selected) > 0 {
+		body.Set("SelectedPackages", selected)
+	}
+	return c.Create("Releases", body)
+}
+
+// Newest is the newest version of a package in the built-in feed that the channel allows, "" where there is none.
+func Newest(r part.Reader, channel octopus.Object, p project.Package) (string, error) {
+	rule, err := ruleFor(channel, p)
 	if err != nil {
 		return "", err
 	}
-	made, err := c.Create("Releases", part.Object(map[string]any{"ProjectId": owner.Text("Id"), "Version": number, "ChannelId": channel.Text("Id")}))
-	return made.Text("Id"), err
+	return shelf{r}.newest(p.ID, rule, "")
+}
+
+// Uses tells whether a release of the project, among its newest, was made of the version of the package.
+func Uses(r part.Reader, owner string, p project.Package, number string) (bool, error) {
+	const looked = 200
+	all, err := r.List(document.Query{Kind: "Releases", Owner: owner, Order: document.NewestFirst, Take: looked})
+	return slices.ContainsFunc(all, func(o octopus.Object) bool {
+		used, ok := versionFor(o.Objects("SelectedPackages"), p)
+		return ok && used == number
+	}), err
 }

@@ -166,6 +166,9 @@ func subjectOf(c *collection.Call, space, runbook string, snapshot octopus.Objec
 
 // show tells what a run would do (RunbookRunPreviewResource).
 func show(c *collection.Call, s subject) (any, error) {
+	if err := deployment.Known(c, c.Param("environment"), c.Param("tenant")); err != nil {
+		return nil, err
+	}
 	return s.preview(c.Param("environment"), c.Param("tenant"), part.True(c.Query, "includeDisabledSteps"))
 }
 
@@ -185,6 +188,9 @@ func showSeveral(c *collection.Call, s subject) (any, error) {
 	}
 	all := []any{}
 	for _, p := range sent.DeploymentPreviews {
+		if err := deployment.Known(c, p.EnvironmentID, p.TenantID); err != nil {
+			return nil, err
+		}
 		one, err := s.preview(p.EnvironmentID, p.TenantID, sent.IncludeDisabledSteps)
 		if err != nil {
 			return nil, err

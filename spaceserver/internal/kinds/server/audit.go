@@ -191,7 +191,16 @@ func seenEvents(c *collection.Call, q document.EventQuery) (page []document.Even
 // those who may see all of them.
 func told(c *collection.Call, e document.Event) octopus.Object {
 	o, set, t := audit.Show(e), c.Principal.Set, audit.Target(e)
-	if k := c.Service.OfType(e.Type); k != nil && (!set.Sees(k.Permission.View, t) || k.Name == "VariableSets" && !set.Reaches(k.Permission.View, "VariableViewUnscoped", t)) {
+	k := c.Service.OfType(e.Type)
+	if k == nil {
+		return o
+	}
+	shown := set.Sees(k.Permission.View, t)
+	if k.Name == "VariableSets" {
+		t.Tenants = []string{""} // none is called so: no restricted grant holds it
+		shown = set.Whole(k.Permission.View, t)
+	}
+	if !shown {
 		o.Set("ChangeDetails", nil)
 	}
 	return o

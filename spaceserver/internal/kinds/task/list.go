@@ -29,15 +29,11 @@ func listed(c *collection.Call, k *collection.Kind, l collection.Listing) (colle
 	return page, err
 }
 
-// list lists tasks. Those that have not ended are looked up in the queue, so that watching it costs the same however many
-// have ended.
+// list lists tasks.
 func (r *rules) list(c *collection.Call) (any, error) {
-	k := c.Service.Kind("ServerTasks")
-	only, err := r.unfinished(c)
-	if err != nil {
-		return nil, err
-	}
+	narrow(c)
 	l := collection.Listing{}
+	var err error
 	if l.Filter, err = between(c); err != nil {
 		return nil, err
 	}
@@ -49,45 +45,27 @@ func (r *rules) list(c *collection.Call) (any, error) {
 			})
 		}
 	}
-	asked := c.Query.Get("ids")
-	switch {
-	case only == nil:
-	case len(only) == 0:
-		c.Query.Set("ids", "none") // no task has such an id
-	default:
-		if ids := collection.Split(c.Query, "ids"); len(ids) > 0 {
-			only = slices.DeleteFunc(only, func(id string) bool { return !slices.Contains(ids, id) })
-			only = append(only, "none")
-		}
-		c.Query.Set("ids", strings.Join(only, ","))
-	}
-	page, err := listed(c, k, l)
-	if only != nil {
-		c.Query.Set("ids", asked)
-		if asked == "" {
-			c.Query.Del("ids")
-		}
-		page.Query = c.Query.Encode()
-	}
-	return page, err
+	return listed(c, c.Service.Kind("ServerTasks"), l)
 }
 
-// unfinished returns the ids of all tasks that have not ended where the query asks for none but such; nil where it asks for
-// others too.
-func (r *rules) unfinished(c *collection.Call) ([]string, error) {
-	flag := func(name string) bool { return strings.EqualFold(c.Query.Get(name), "true") }
-	states := collection.Split(c.Query, "states")
-	live := len(states) > 0 && !slices.ContainsFunc(states, func(s string) bool {
-		return !slices.ContainsFunc([]string{"Queued", "Executing", "Cancelling"}, func(live string) bool { return strings.EqualFold(s, live) })
-	})
-	if flag("running") && len(states) == 0 {
-		c.Query.Set("states", "Executing,Cancelling")
+// narrow asks for the states that the query means by other words, so that tasks which have ended are not looked at.
+func narrow(c *collection.Call) {
+	var only []string
+	switch {
+	case part.True(c.Query, "running"):
+		only = []string{"Executing", "Cancelling"}
+	case part.True(c.Query, "active"), part.True(c.Query, "hasPendingInterruptions"):
+		only = []string{"Queued", "Executing", "Cancelling"}
+	default:
+		return
 	}
-	if !live && !flag("active") && !flag("running") && !flag("hasPendingInterruptions") {
-		return nil, nil
+	if asked := collection.Split(c.Query, "states"); len(asked) > 0 {
+		only = slices.DeleteFunc(only, func(state string) bool {
+			return !slices.ContainsFunc(asked, func(a string) bool { return strings.EqualFold(a, state) })
+		})
+		only = append(only, "none") // no task has such a state
 	}
-	ids, err := r.Queue.Unfinished(c.Context)
-	return part.Some(ids), err
+	c.Query.Set("states", strings.Join(only, ","))
 }
 
 // between narrows a list by the times that the query gives: fromQueueDate, toQueueDate, fromStartDate and so on.

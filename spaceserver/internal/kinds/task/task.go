@@ -27,7 +27,7 @@ func Kinds(s *host.Host) []*collection.Kind {
 	return []*collection.Kind{
 		{
 			// Silent: what a task does leaves events of its own, as DeploymentStarted.
-			Name: "ServerTasks", Type: "Task", Route: "tasks", RootLink: "Tasks", Scope: collection.InBoth, Shared: true, Silent: true, Order: document.NewestFirst,
+			Name: "ServerTasks", Type: "Task", State: "State", Route: "tasks", RootLink: "Tasks", Scope: collection.InBoth, Shared: true, Silent: true, Order: document.NewestFirst,
 			Project: "ProjectId", Environments: "Arguments.EnvironmentId", Tenants: "Arguments.TenantId",
 			Template: `{"Name":"","Description":"","Arguments":{},"State":"Queued|Executing|Cancelling|Canceled|Failed|Success|TimedOut","Completed":"","QueueTime":null,"QueueTimeExpiry":null,"StartTime":null,
 				"LastUpdatedTime":null,"CompletedTime":null,"ServerNode":null,"Duration":"","ErrorMessage":"","HasBeenPickedUpByProcessor":false,"IsCompleted":false,"FinishedSuccessfully":false,

@@ -24,6 +24,19 @@ type actor struct {
 	part.Reader
 	project, action octopus.Object
 	name            string
+	doings          *[]string // what it did, for the event
+}
+
+func (a actor) did(what string) { *a.doings = append(*a.doings, what) }
+
+// deploy orders a deployment.
+func (a actor) deploy(o deployment.Order) error {
+	o.Trigger = a.name
+	made, err := deployment.Deploy(a.Host, a.change, o)
+	if err == nil {
+		a.did("queued " + made.Text("Id"))
+	}
+	return err
 }
 
 // tenants are those that the action is for, "" for none: those it names, and those with the tags it names that are connected to
@@ -117,8 +130,7 @@ func (a actor) deployLatest() error {
 		if there && now.Source == id && !a.action.Bool("ShouldRedeployWhenReleaseIsCurrent") {
 			return nil
 		}
-		_, err := deployment.Deploy(a.Host, a.change, deployment.Order{Release: id, Environment: destination, Tenant: tenant, Named: a.named(), Trigger: a.name})
-		return err
+		return a.deploy(deployment.Order{Release: id, Environment: destination, Tenant: tenant, Named: a.named()})
 	})
 }
 
@@ -141,17 +153,18 @@ func (a actor) deployNew() error {
 	if err != nil {
 		return err
 	}
-	id, err := release.Make(a.change, a.project, a.action.Text("ChannelId"))
+	made, err := release.Make(a.change, a.project, a.action.Text("ChannelId"))
 	if err != nil {
 		return err
 	}
+	id := made.Text("Id")
+	a.did("made release " + made.Text("Version"))
 	return each(tenants, func(tenant string) error {
 		done, err := ledger.List(a.Context, a.Q, ledger.Query{Source: id, Environment: environment, Tenant: tenant, Untenanted: tenant == "", Take: 1})
 		if err != nil || len(done) > 0 { // the lifecycle has deployed it there already
 			return err
 		}
-		_, err = deployment.Deploy(a.Host, a.change, deployment.Order{Release: id, Environment: environment, Tenant: tenant, Named: a.named(), Trigger: a.name})
-		return err
+		return a.deploy(deployment.Order{Release: id, Environment: environment, Tenant: tenant, Named: a.named()})
 	})
 }
 
@@ -164,7 +177,10 @@ func (a actor) runRunbook() error {
 	}
 	return each(environments, func(environment string) error {
 		return each(tenants, func(tenant string) error {
-			_, err := runbook.Run(a.Host, a.change, runbook.Order{Runbook: a.action.Text("RunbookId"), Order: deployment.Order{Environment: environment, Tenant: tenant, Named: a.named(), Trigger: a.name}})
+			made, err := runbook.Run(a.Host, a.change, runbook.Order{Runbook: a.action.Text("RunbookId"), Order: deployment.Order{Environment: environment, Tenant: tenant, Named: a.named(), Trigger: a.name}})
+			if err == nil {
+				a.did("queued " + made.Text("Id"))
+			}
 			return err
 		})
 	})

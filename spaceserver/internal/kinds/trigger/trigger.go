@@ -6,11 +6,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"odcm/kit/db"
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
+	"odcm/spaceserver/internal/kinds/deployment"
 	"odcm/spaceserver/internal/kinds/host"
 	"odcm/spaceserver/internal/kinds/part"
 	"odcm/spaceserver/internal/permission"
@@ -48,24 +50,45 @@ func Kinds(h *host.Host) []*collection.Kind {
 	}}
 }
 
-// prepare refuses a schedule that nobody can keep.
+// The kinds of filters that are no schedules (TriggerFilterResource in the Swagger document; filter_type.go in
+// go-octopusdeploy). ArcFeedFilter is how newer servers write the built-in package repository's.
+const (
+	machineFilter = "MachineFilter"
+	feedFilter    = "FeedFilter"
+	builtInFilter = "ArcFeedFilter"
+)
+
+// prepare refuses what would be kept and never fire.
 func prepare(c *collection.Change) error {
-	filter := c.New.Object("Filter")
-	if !schedule.Is(filter.Text("FilterType")) {
+	filter, action := c.New.Object("Filter"), c.New.Object("Action").Text("ActionType")
+	switch typ := filter.Text("FilterType"); {
+	case schedule.Is(typ):
+		if _, err := schedule.Parse(filter); err != nil {
+			return problem.Invalid("The trigger cannot be scheduled: " + err.Error() + ".").Because(err)
+		}
 		return nil
+	case typ == machineFilter && action == "AutoDeploy":
+		return nil
+	case typ == machineFilter:
+		return problem.Invalid("A deployment target trigger has the action AutoDeploy, not '" + action + "'.")
+	case (typ == feedFilter || typ == builtInFilter) && action == "CreateRelease":
+		return watched(c, filter)
+	case typ == feedFilter || typ == builtInFilter:
+		return problem.Invalid("A feed trigger has the action CreateRelease, not '" + action + "'.")
+	default:
+		return problem.Invalid("This Space server does not fire triggers of the kind '" + typ + "': it has schedules, deployment target triggers and triggers of the built-in package repository.")
 	}
-	if _, err := schedule.Parse(filter); err != nil {
-		return problem.Invalid("The trigger cannot be scheduled: " + err.Error() + ".").Because(err)
-	}
-	return nil
 }
 
-// settle notes when the trigger is due next, and has the queue look then.
+// settle notes when the trigger is due next, and has the queue look then. What a trigger has not acted on yet it still acts on.
 func (r *rules) settle(c *collection.Change) error {
+	filter := c.New.Object("Filter")
+	if !c.New.Bool("IsDisabled") && !schedule.Is(filter.Text("FilterType")) && filter.Text("FilterType") == c.Old.Object("Filter").Text("FilterType") {
+		return nil
+	}
 	if err := remove(c); err != nil {
 		return err
 	}
-	filter := c.New.Object("Filter")
 	if c.New.Bool("IsDisabled") || !schedule.Is(filter.Text("FilterType")) {
 		return nil
 	}
@@ -84,7 +107,10 @@ func (r *rules) settle(c *collection.Change) error {
 }
 
 func remove(c *collection.Change) error {
-	_, err := c.Tx.ExecContext(c.Context, "DELETE FROM spaceserver_trigger WHERE id = $1", c.ID)
+	if _, err := c.Tx.ExecContext(c.Context, "DELETE FROM spaceserver_trigger WHERE id = $1", c.ID); err != nil {
+		return err
+	}
+	_, err := c.Tx.ExecContext(c.Context, "DELETE FROM spaceserver_occasion WHERE id = $1", c.ID)
 	return err
 }
 
@@ -119,7 +145,7 @@ type due struct {
 
 // Fire is the work for [queue.Queue.Every]: it fires each trigger whose time has come, once, whichever node does it, and has the
 // queue look again when the next is due. What was due several times while no server ran fires once. A trigger that was refused,
-// by a lifecycle or a freeze, is told to the operator, and the others go on.
+// by a lifecycle or a freeze, leaves an event that says why, and the others go on.
 func (s *Scheduler) Fire(ctx context.Context, _ *queue.Task) error {
 	var failed []error
 	for {
@@ -134,8 +160,7 @@ func (s *Scheduler) Fire(ctx context.Context, _ *queue.Task) error {
 		stuck := false
 		for _, d := range all {
 			if err := s.one(ctx, d, now); err != nil {
-				failed = append(failed, fmt.Errorf("trigger %s: %w", d.id, err))
-				stuck = stuck || !problem.IsRefusal(err)
+				failed, stuck = append(failed, fmt.Errorf("trigger %s: %w", d.id, err)), true
 			}
 			if ctx.Err() != nil {
 				return errors.Join(append(failed, ctx.Err())...)
@@ -154,56 +179,86 @@ func (s *Scheduler) one(ctx context.Context, d due, now time.Time) error {
 	if err := s.Service.Ready(); err != nil {
 		return err
 	}
-	var refused error
-	err := s.Service.Transact(ctx, collection.Request{Principal: permission.System(), Space: d.space}, func(c *collection.Change) error {
-		refused = nil
-		o, there, err := c.Get("ProjectTriggers", d.id)
+	return s.Service.Transact(ctx, collection.Request{Principal: permission.System(), Space: d.space}, func(c *collection.Change) error {
+		kind := "ProjectTriggers"
+		if strings.HasPrefix(d.id, "Projects-") {
+			kind = "Projects"
+		}
+		o, there, err := c.Get(kind, d.id)
 		if err != nil {
 			return err
 		}
-		sched, bad := schedule.Parse(o.Object("Filter"))
-		next := sched.Next
-		if !there || bad != nil || o.Bool("IsDisabled") || next(now).IsZero() {
-			result, err := c.Tx.ExecContext(c.Context, "DELETE FROM spaceserver_trigger WHERE id = $1 AND due = $2", d.id, d.at)
-			if err != nil || !there || bad != nil || o.Bool("IsDisabled") || !one(result) {
-				return errors.Join(err, bad)
-			}
-		} else {
-			result, err := c.Tx.ExecContext(c.Context, "UPDATE spaceserver_trigger SET due = $1 WHERE id = $2 AND due = $3", db.Millis(next(now)), d.id, d.at)
-			if err != nil || !one(result) { // another node was quicker
-				return err
-			}
+		won, err := s.move(c, d, o.Object("Filter"), now)
+		if err != nil || !won { // another node was quicker
+			return err
 		}
-		refused = act(s.Host, c, o)
-		if problem.IsRefusal(refused) {
-			return nil
+		subjects, err := take(c, d.id)
+		if err != nil || !there || o.Bool("IsDisabled") {
+			return err
 		}
-		return refused
+		return act(s.Host, c, kind, o, subjects)
 	})
-	return errors.Join(err, refused)
 }
 
-func one(result sql.Result) bool {
+// move sets the next time of a trigger, or forgets its time where there is none.
+func (s *Scheduler) move(c *collection.Change, d due, filter octopus.Object, now time.Time) (bool, error) {
+	var next time.Time
+	if schedule.Is(filter.Text("FilterType")) {
+		sched, err := schedule.Parse(filter)
+		if err == nil { // the rules changed since it was saved: it is not scheduled any more
+			next = sched.Next(now)
+		}
+	}
+	query, args := "DELETE FROM spaceserver_trigger WHERE id = $1 AND due = $2", []any{d.id, d.at}
+	if !next.IsZero() {
+		query, args = "UPDATE spaceserver_trigger SET due = $3 WHERE id = $1 AND due = $2", append(args, db.Millis(next))
+	}
+	result, err := c.Tx.ExecContext(c.Context, query, args...)
+	if err != nil {
+		return false, err
+	}
 	n, err := result.RowsAffected()
-	return err == nil && n == 1
+	return n == 1, err
 }
 
-// act does what a trigger says.
-func act(h *host.Host, c *collection.Change, o octopus.Object) error {
-	action := o.Object("Action")
-	p, there, err := c.Get("Projects", o.Text("ProjectId"))
-	if err != nil || !there || p.Bool("IsDisabled") {
-		return err
+// act does what a trigger says, or what a project says of packages that are pushed, and tells what came of it (docs:
+// administration/managing-infrastructure/subscriptions, the events of auto-deploy).
+func act(h *host.Host, c *collection.Change, kind string, o octopus.Object, subjects []string) error {
+	p, name := o, "the project's built-in package repository trigger"
+	if kind != "Projects" {
+		var there bool
+		var err error
+		if p, there, err = c.Get("Projects", o.Text("ProjectId")); err != nil || !there || p.Bool("IsDisabled") {
+			return err
+		}
+		name = "the trigger " + o.Text("Name")
 	}
-	a := actor{h, c, part.In(c), p, action, "the trigger " + o.Text("Name")}
-	switch typ := action.Text("ActionType"); typ {
-	case "DeployLatestRelease":
-		return a.deployLatest()
-	case "DeployNewRelease":
-		return a.deployNew()
-	case "RunRunbook":
-		return a.runRunbook()
+	a := actor{h, c, part.In(c), p, o.Object("Action"), name, &[]string{}}
+	var err error
+	switch typ := a.action.Text("ActionType"); {
+	case kind == "Projects":
+		err = a.releasePushed(creation(o), subjects)
+	case typ == "CreateRelease" && len(subjects) > 0:
+		err = a.releasePushed(wishes{a.action.Text("ChannelId"), meant(o.Object("Filter"))}, subjects)
+	case typ == "AutoDeploy":
+		err = a.autoDeploy(o.Object("Filter"), subjects)
+	case typ == "DeployLatestRelease":
+		err = a.deployLatest()
+	case typ == "DeployNewRelease":
+		err = a.deployNew()
+	case typ == "RunRunbook":
+		err = a.runRunbook()
 	default:
-		return problem.Invalid("This Space server does not know the action '" + typ + "' of a scheduled trigger.")
+		err = problem.Invalid("This Space server does not know the action '" + typ + "' of such a trigger.")
 	}
+	switch {
+	case problem.IsRefusal(err):
+		deployment.Blocked(c, name, problem.Reason(err), o.Text("Id"), p.Text("Id"))
+		return nil
+	case err == nil && len(*a.doings) > 0:
+		at := *c
+		at.Kind = c.Service.Kind(kind)
+		at.Note("TriggerSucceeded", c.Space, name+" "+strings.Join(*a.doings, ", "), name, []string{o.Text("Id"), p.Text("Id")}, collection.ChangeDetails{})
+	}
+	return err
 }

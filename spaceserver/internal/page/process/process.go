@@ -19,6 +19,7 @@ func Serve(d *visit.Desk) {
 		d.Show(base, list)
 		d.Form(base+"/steps/new", edit, save)
 		d.Form(base+"/steps/{step}", edit, save)
+		d.Form(base+"/steps/{step}/add", edit, save)
 		d.Do(base+"/steps/{step}/delete", list, remove)
 		d.Do(base+"/steps/{step}/move", list, move)
 		d.Do(base+"/steps/{step}/switch", list, toggle)
@@ -87,13 +88,26 @@ func list(v *visit.Visit) visit.Page {
 	return within.Page(v, w.project, within.Process, visit.Page{Actions: adder(w, v), Body: steps(v, w)})
 }
 
+// remove deletes a step, or one of the steps inside it.
 func remove(v *visit.Visit) (string, string) {
 	w := read(v)
-	if i := w.at(v); i >= 0 {
-		w.steps = slices.Delete(w.steps, i, i+1)
-		w.put(v)
+	i := w.at(v)
+	if i < 0 {
+		return "", ""
 	}
+	inside := w.steps[i].Objects("Actions")
+	if id := v.Query("action"); id != "" && len(inside) > 1 {
+		w.steps[i].Set("Actions", slices.DeleteFunc(inside, func(a octopus.Object) bool { return a.Text("Id") == id }))
+	} else {
+		w.steps = slices.Delete(w.steps, i, i+1)
+	}
+	w.put(v)
 	return w.path(v), "Deleted the step."
+}
+
+// rolling tells whether steps can stand inside a step, which then go from target to target together.
+func rolling(step octopus.Object) bool {
+	return len(step.Objects("Actions")) > 1 || property(step, rolesProperty) != ""
 }
 
 func move(v *visit.Visit) (string, string) {
@@ -156,10 +170,12 @@ const (
 func property(o octopus.Object, name string) string { return o.Object("Properties").Text(name) }
 
 // facts are what a step's line says beside its name.
-func facts(step octopus.Object, names map[string]string) []string {
+func facts(step octopus.Object, names, teams map[string]string) []string {
 	var list []string
-	if first(step).Text("ActionType") == "Octopus.Manual" {
-		// It runs nowhere: people answer.
+	if action := first(step); action.Text("ActionType") == "Octopus.Manual" { // it runs nowhere
+		if ids := property(action, responsible); ids != "" {
+			list = append(list, "Decided by "+visit.Join(strings.Split(ids, ","), teams))
+		}
 	} else if roles := property(step, rolesProperty); roles != "" {
 		list = append(list, "On "+strings.ReplaceAll(roles, ",", ", "))
 	} else {

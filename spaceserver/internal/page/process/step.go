@@ -18,6 +18,7 @@ type form struct {
 	step, action octopus.Object
 	kind         string
 	fresh        bool
+	inside       bool           // it is one of several in its step
 	template     octopus.Object // that the action is made from, if it is
 }
 
@@ -52,6 +53,11 @@ func readForm(v *visit.Visit) form {
 			return f
 		}
 		f.step, f.action = f.steps[i], first(f.steps[i])
+		if f.inside = len(f.step.Objects("Actions")) > 1; strings.HasSuffix(v.Here(), "/add") {
+			f.begin(v)
+			f.inside = true
+			return f
+		}
 		for _, a := range f.step.Objects("Actions") {
 			if a.Text("Id") == v.Query("action") {
 				f.action = a
@@ -63,6 +69,12 @@ func readForm(v *visit.Visit) form {
 		}
 		return f
 	}
+	f.begin(v)
+	return f
+}
+
+// begin makes the action that is to be added.
+func (f *form) begin(v *visit.Visit) {
 	if !f.may && v.Err() == nil {
 		v.Fail(problem.Denied("ProcessEdit"))
 	}
@@ -74,8 +86,11 @@ func readForm(v *visit.Visit) form {
 		f.template = v.Get("actiontemplates/" + id)
 		f.kind = f.template.Text("ActionType")
 	}
-	f.action, _ = octopus.NewObject(map[string]any{"ActionType": f.kind, "Properties": f.starts()})
-	return f
+	properties := f.starts()
+	if _, runs := properties[onServer]; runs && property(f.step, rolesProperty) != "" {
+		properties[onServer] = "False" // where the step's others run
+	}
+	f.action, _ = octopus.NewObject(map[string]any{"ActionType": f.kind, "Properties": properties})
 }
 
 // starts are the properties of a new step.
@@ -105,9 +120,12 @@ func edit(v *visit.Visit) visit.Page {
 		label = f.template.Text("Name")
 	}
 	title := f.step.Text("Name")
-	if f.fresh {
+	switch {
+	case f.fresh && f.inside:
+		title = "New step in " + title
+	case f.fresh:
 		title = "New step"
-	} else if len(f.step.Objects("Actions")) > 1 {
+	case f.inside:
 		title += ": " + f.action.Text("Name")
 	}
 	return f.page(v, visit.Page{Title: title, Intro: label, Body: stepForm(v, f)})
@@ -143,7 +161,7 @@ func save(v *visit.Visit) (string, string) {
 		f.choosePackage(v)
 	}
 	f.arrange(v, name)
-	if f.fresh {
+	if f.fresh && !f.inside {
 		f.steps = append(f.steps, f.step)
 	} else {
 		for i := range f.steps {
@@ -224,9 +242,12 @@ func (f *form) choosePackage(v *visit.Visit) {
 // arrange puts the action into its step, and what belongs to the step as a whole.
 func (f *form) arrange(v *visit.Visit, name string) {
 	actions := f.step.Objects("Actions")
-	if len(actions) <= 1 {
+	switch {
+	case !f.inside:
 		f.step.Set("Name", name)
 		actions = []octopus.Object{f.action}
+	case f.fresh:
+		actions = append(actions, f.action)
 	}
 	for i := range actions {
 		if actions[i].Text("Id") == f.action.Text("Id") {
@@ -245,7 +266,7 @@ func (f *form) arrange(v *visit.Visit, name string) {
 	}
 	if f.kind != "Octopus.Manual" {
 		roles := strings.Join(v.Lines("Roles"), ",")
-		if f.kind == "Octopus.Script" && f.template.Len() == 0 && v.Form("Where") == "server" {
+		if f.kind == "Octopus.Script" && f.template.Len() == 0 && v.Form("Where") == "server" && !f.inside {
 			roles = ""
 		}
 		keep(rolesProperty, roles)

@@ -33,7 +33,7 @@ type preview struct {
 		Elements []element
 		Values   map[string]string
 	}
-	Guided bool `json:"UseGuidedFailureMode"`
+	Guided bool `json:"UseGuidedFailureModeByDefault"`
 }
 
 type step struct {
@@ -77,6 +77,7 @@ type plan struct {
 	promotion             promotion
 	environments, tenants []string // that were chosen
 	preview               preview
+	asks                  map[string]bool // the actions, by id, that run nowhere: people answer
 }
 
 func readPlan(v *visit.Visit) plan {
@@ -91,6 +92,12 @@ func readPlan(v *visit.Visit) plan {
 			path += "/" + url.PathEscape(p.tenants[0])
 		}
 		v.Into(&p.preview, path)
+		p.asks = map[string]bool{}
+		for _, s := range v.Try("deploymentprocesses/" + p.release.Text("ProjectDeploymentProcessSnapshotId")).Objects("Steps") {
+			for _, a := range s.Objects("Actions") {
+				p.asks[a.Text("Id")] = a.Text("ActionType") == "Octopus.Manual"
+			}
+		}
 	}
 	return p
 }

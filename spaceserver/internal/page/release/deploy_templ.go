@@ -261,9 +261,9 @@ func deployBody(v *visit.Visit, p plan) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						var templ_7745c5c3_Var12 string
-						templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(where(s))
+						templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(p.where(s))
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `spaceserver/internal/page/release/deploy.templ`, Line: 54, Col: 27}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `spaceserver/internal/page/release/deploy.templ`, Line: 54, Col: 29}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 						if templ_7745c5c3_Err != nil {
@@ -437,10 +437,12 @@ func previewIntro(p plan) string {
 	return ""
 }
 
-func where(s step) string {
+func (p plan) where(s step) string {
 	switch {
 	case s.IsDisabled:
 		return "Disabled"
+	case p.asks[s.ActionID]:
+		return "A person decides"
 	case s.NoMachines && len(s.Roles) > 0:
 		return "No target with the role " + strings.Join(s.Roles, ", ")
 	case len(s.Machines) > 0:

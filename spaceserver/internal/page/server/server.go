@@ -67,6 +67,7 @@ type event struct {
 		Start  int    `json:"StartIndex"`
 		Length int
 	} `json:"MessageReferences"`
+	Related []string `json:"RelatedDocumentIds"`
 	Changes struct {
 		Differences json.RawMessage
 	} `json:"ChangeDetails"`
@@ -115,7 +116,7 @@ func (e event) pieces() []piece {
 		if r.Start < at || end < r.Start || end > len(text) || !utf8.ValidString(text[r.Start:end]) {
 			continue
 		}
-		href := documentPage(e.SpaceID, r.ID)
+		href := e.page(r.ID)
 		if href == "" || e.Category == "Deleted" {
 			continue
 		}
@@ -123,6 +124,18 @@ func (e event) pieces() []piece {
 		at = end
 	}
 	return append(all, piece{text: text[at:]})
+}
+
+// page is where a document that the event names is shown: what a task is about with the task.
+func (e event) page(id string) string {
+	if kind, _, _ := strings.Cut(id, "-"); kind == "Deployments" || kind == "RunbookRuns" || kind == "Interruptions" {
+		for _, related := range e.Related {
+			if strings.HasPrefix(related, "ServerTasks-") {
+				return documentPage(e.SpaceID, related)
+			}
+		}
+	}
+	return documentPage(e.SpaceID, id)
 }
 
 // documentPage is the page of a document by its id, "" where it has none.
@@ -141,6 +154,12 @@ func documentPage(space, id string) string {
 		return "/people/teams/" + id
 	case "Spaces":
 		return "/app/" + id + "/dashboard"
+	}
+	if part := map[string]string{"variableset": "variables", "deploymentprocess": "process"}[kind]; part != "" && in != "" {
+		owner := strings.TrimPrefix(id, kind+"-")
+		if number, ok := strings.CutPrefix(owner, "Projects-"); ok && !strings.Contains(number, "-") { // else it is a release's copy
+			return in + "projects/" + owner + "/" + part
+		}
 	}
 	if page := pages[kind]; page != "" && in != "" {
 		return in + page + "/" + id
