@@ -13,6 +13,7 @@ import (
 
 	"odcm"
 	"odcm/agent"
+	"odcm/kit/egress"
 	"odcm/manager"
 )
 
@@ -93,19 +94,20 @@ func managerOptions(cmd *cobra.Command, s settings) (o manager.Options, err erro
 		AdminUsername: s.AdminUsername, AdminPassword: s.AdminPassword, AdminAPIKey: s.AdminAPIKey,
 		TLSCert: s.TLSCert, TLSKey: s.TLSKey, Key: s.Key, KeyFile: s.KeyFile, ProbeEvery: s.ProbeEvery, Logger: log,
 	}
-	for _, list := range []struct {
-		flag string
-		from []string
-		to   *[]netip.Prefix
-	}{
-		{"egress-allow", s.EgressAllow, &o.Egress.Allow}, {"egress-deny", s.EgressDeny, &o.Egress.Deny},
-		{"trusted-proxies", s.TrustedProxies, &o.TrustedProxies},
-	} {
-		if *list.to, err = networks(list.flag, list.from); err != nil {
-			return o, err
-		}
+	if o.Egress, err = egressPolicy(s); err != nil {
+		return o, err
 	}
-	return o, nil
+	o.TrustedProxies, err = networks("trusted-proxies", s.TrustedProxies)
+	return o, err
+}
+
+// egressPolicy reads where requests may go.
+func egressPolicy(s settings) (p egress.Policy, err error) {
+	if p.Allow, err = networks("egress-allow", s.EgressAllow); err != nil {
+		return p, err
+	}
+	p.Deny, err = networks("egress-deny", s.EgressDeny)
+	return p, err
 }
 
 // networks reads what a flag lists: networks, or single addresses.

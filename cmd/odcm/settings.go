@@ -106,9 +106,14 @@ func managerFlags(f *pflag.FlagSet) {
 	f.String("key", "", "key that seals secrets at rest, 32 bytes in base64 (ODCM_KEY); replicas share it")
 	f.String("key-file", "", "file with that key; made on first run (default: odcm.key in the data folder)")
 	f.Duration("probe-every", 10*time.Second, "how often each Space is probed")
+	egressFlags(f)
+	f.StringSlice("trusted-proxies", nil, "networks (CIDR) of load balancers whose X-Forwarded-For is believed (ODCM_TRUSTED_PROXIES)")
+}
+
+// egressFlags are taken where requests go out to addresses that people type in.
+func egressFlags(f *pflag.FlagSet) {
 	f.StringSlice("egress-allow", nil, "networks (CIDR) that are all that outgoing requests may reach")
 	f.StringSlice("egress-deny", nil, "networks (CIDR) that outgoing requests may not reach")
-	f.StringSlice("trusted-proxies", nil, "networks (CIDR) of load balancers whose X-Forwarded-For is believed (ODCM_TRUSTED_PROXIES)")
 }
 
 func logger(s settings, w io.Writer) (*slog.Logger, error) {

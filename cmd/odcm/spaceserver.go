@@ -41,9 +41,14 @@ container, or from the flags.`,
 			if err != nil {
 				return err
 			}
+			policy, err := egressPolicy(s)
+			if err != nil {
+				return err
+			}
 			server, err := spaceserver.New(spaceserver.Options{
 				Listen: s.Listen, Data: s.Data, Database: s.Database, KeyBase64: s.Key, Name: s.Name,
-				AdminUsername: s.AdminUsername, AdminPassword: s.AdminPassword, AdminAPIKey: s.AdminAPIKey, TaskCap: s.TaskCap, Logger: log,
+				AdminUsername: s.AdminUsername, AdminPassword: s.AdminPassword, AdminAPIKey: s.AdminAPIKey, TaskCap: s.TaskCap,
+				Egress: policy, Logger: log,
 			})
 			if err != nil {
 				return err
@@ -61,7 +66,8 @@ container, or from the flags.`,
 	f := cmd.Flags()
 	baseFlags(f, "127.0.0.1:8065")
 	adminFlags(f)
-	f.String("name", "", "what its page calls the server")
+	egressFlags(f)
+	f.String("name", "", "what its page calls the server, and its node: nodes on one database have names of their own")
 	f.Int("task-cap", 0, "how many tasks this node runs at a time; 5 if 0")
 	f.String("key", "", "key that seals secrets at rest, 32 bytes in base64 (ODCM_KEY); a file in the data folder if empty")
 	return cmd
