@@ -99,7 +99,9 @@ func (b *Tab) Go(url string) {
 // Type writes text into the field that the selector finds, as keys.
 func (b *Tab) Type(selector, text string) {
 	b.t.Helper()
-	b.limited(chromedp.Clear(selector), chromedp.SendKeys(selector, text))
+	b.limited(chromedp.Focus(selector))
+	Eval[bool](b, `document.activeElement.select() || true`) // what is typed takes the place of what was there
+	b.limited(chromedp.SendKeys(selector, text))
 }
 
 // Click clicks what the selector finds.
@@ -108,19 +110,20 @@ func (b *Tab) Click(selector string) {
 	b.limited(chromedp.Click(selector))
 }
 
-// Press clicks the button, link or menu in sight that is called that, at its place on the page as a hand would.
+// Press clicks the button, link, menu or box in sight that is called that or begins with such a line, at its place on the page
+// as a hand would.
 func (b *Tab) Press(name string) {
 	b.t.Helper()
-	b.Until(limit, fmt.Sprintf(`window.pressed = [...(document.querySelector("dialog[open]") || document).querySelectorAll("button, a, summary, label")]
-		.find(e => !e.disabled && e.checkVisibility({visibilityProperty: true}) && (e.innerText.trim() === %[1]q || e.getAttribute("aria-label") === %[1]q))`, name))
+	b.Until(limit/2, fmt.Sprintf(`window.pressed = [...(document.querySelector("dialog[open]") || document).querySelectorAll("button, a, summary, label")]
+		.find(e => !e.disabled && e.checkVisibility({visibilityProperty: true}) && (e.innerText.trim().split("\n")[0].trim() === %[1]q || e.getAttribute("aria-label") === %[1]q))`, name))
 	b.limited(chromedp.Click(chromedp.JSPath("window.pressed")))
 }
 
 // Choose picks a value of the select that the selector finds.
 func (b *Tab) Choose(selector, value string) {
 	b.t.Helper()
-	b.limited(chromedp.SetValue(selector, value))
-	Eval[bool](b, fmt.Sprintf(`document.querySelector(%q).dispatchEvent(new Event("change", {bubbles: true}))`, selector))
+	b.limited(chromedp.WaitVisible(selector))
+	Eval[bool](b, fmt.Sprintf(`(e => { e.value = %q; return e.dispatchEvent(new Event("change", {bubbles: true})) })(document.querySelector(%q))`, value, selector))
 }
 
 // Key presses a key where the focus is, with Ctrl if control is set.
