@@ -164,6 +164,17 @@ func TestPagesAnswerFailures(t *testing.T) {
 	project := w.project("Web").Text("Id")
 	w.process(project, bash("Fails", "exit 3"), bash("After", "echo after"))
 	release := w.release(project, "1.0.0")
+	asks := regexp.MustCompile(`checked[^>]* name="UseGuidedFailure"`)
+	deploy := "/app/Spaces-1/releases/" + release + "/deploy?environment=" + environment
+	if _, page := p.look(deploy); asks.MatchString(page) {
+		t.Error("a person is asked in an environment that does not say so")
+	}
+	o := w.get("/api/Spaces-1/environments/" + environment)
+	o.Set("UseGuidedFailure", true)
+	w.want(http.StatusOK, http.MethodPut, "/api/Spaces-1/environments/"+environment, o)
+	if _, page := p.look(deploy); !asks.MatchString(page) {
+		t.Error("nobody is asked in an environment that says so")
+	}
 	for answer, want := range map[string]string{"Ignore": "Success", "Fail": "Failed"} {
 		id := w.deploy(release, environment, fields{"UseGuidedFailure": true})
 		question := w.asked(id)

@@ -10,40 +10,21 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"odcm/kit/db"
 	"odcm/kit/egress"
-	"odcm/kit/seal"
 	"odcm/spaceserver/internal/collection"
-	"odcm/spaceserver/internal/console"
 	"odcm/spaceserver/internal/document"
-	"odcm/spaceserver/internal/execution"
-	"odcm/spaceserver/internal/health"
 	"odcm/spaceserver/internal/identity"
-	"odcm/spaceserver/internal/kinds"
-	"odcm/spaceserver/internal/kinds/deployment"
 	"odcm/spaceserver/internal/kinds/host"
-	"odcm/spaceserver/internal/kinds/library"
 	"odcm/spaceserver/internal/kinds/people"
 	"odcm/spaceserver/internal/kinds/server"
-	"odcm/spaceserver/internal/kinds/task"
-	"odcm/spaceserver/internal/kinds/trigger"
-	"odcm/spaceserver/internal/limit"
-	"odcm/spaceserver/internal/page"
 	"odcm/spaceserver/internal/permission"
 	"odcm/spaceserver/internal/queue"
-	"odcm/spaceserver/internal/rest"
-	"odcm/spaceserver/internal/retention"
-	"odcm/spaceserver/internal/script"
-	"odcm/spaceserver/internal/signin"
 	"odcm/spaceserver/internal/subscription"
-	"odcm/spaceserver/internal/transfer"
 )
 
 // Version is what the server says of itself in the root document. Clients compare it with the Octopus version that
@@ -176,6 +157,10 @@ func (s *Server) Start(ctx context.Context) (err error) {
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug)}
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
+	if err := s.queue.Start(background); err != nil {
+		stop()
+		return err
+	}
 	s.running.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			o.Logger.Error("the server stopped", "error", err)
@@ -183,117 +168,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	})
 	s.running.Go(func() { s.keep(background) })
 	s.running.Go(func() { s.webhooks.Run(background) })
-	return s.queue.Start(background)
-}
-
-// assemble reads or makes what the database holds and lays out the routes.
-func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Handler, error) {
-	o := s.options
-	s.identity = identity.New(store, time.Now)
-	s.sealer = &lateSealer{open: func() (*seal.Sealer, error) {
-		return seal.Open(context.Background(), s.database, seal.Options{KeyFile: filepath.Join(o.Data, "spaceserver.key"), KeyBase64: o.KeyBase64})
-	}}
-	here := &host.Host{Identity: s.identity, Recent: s.recent, Started: time.Now(), Version: o.Version, URL: s.URL, Node: o.Name, Data: o.Data, MaxPackage: o.MaxPackage}
-	s.policies = &server.Policies{}
-	service, err := collection.New(collection.Options{Store: store, Kinds: kinds.Table(here), Sealer: s.sealer, Decided: s.forget, Watch: trigger.Watch(here),
-		Noted: func(events []document.Event) { s.webhooks.Noted(events) }})
-	if err != nil {
-		return nil, err
-	}
-	s.service, s.policies.Service = service, service
-	s.guard = egress.New(o.Egress, egress.Limits{Header: 30 * time.Second, Body: 4 << 20, IdlePerHost: 1})
-	s.webhooks = subscription.New(subscription.Options{Service: service, Identity: s.identity, URL: s.URL, Logger: o.Logger,
-		Client: func() (*http.Client, error) { return s.guard.Client(egress.TLS{}) }})
-	here.SignIn = signin.New(signin.Options{Service: service, Identity: s.identity, Egress: s.guard, Installation: func() string { return here.InstallationID },
-		PlainIssuers: o.PlainIssuers, Logger: o.Logger})
-	s.queue = queue.New(queue.Options{Service: service, Node: o.Name, Cap: o.TaskCap, Started: deployment.Started, Ended: task.Ended(deployment.Ended(here))})
-	here.Queue = s.queue
-	local := script.NewLocal(script.LocalOptions{Data: o.Data}) // one for all: a second would take the first one's folders for left-overs
-	engine := execution.New(execution.Options{Service: service, Queue: s.queue, Data: o.Data, Local: local, URL: s.URL, Admit: deployment.Thawed})
-	checker := &health.Checker{Service: service, Local: local, Queue: s.queue}
-	keeper, feed := &retention.Keeper{Service: service, Queue: s.queue}, library.NewRetention(service, o.Data)
-	s.queue.Every(retention.Name, retention.Again(service.Now), keeper.Enqueue)
-	s.queue.Handle(retention.Name, func(ctx context.Context, t *queue.Task) error {
-		return errors.Join(keeper.Apply(ctx, t), feed.Run(ctx, t.Log.Child("packages", "Built-in feed")))
-	})
-	s.queue.Every(trigger.Name, trigger.Again, (&trigger.Scheduler{Host: here, Service: service}).Fire)
-	s.queue.Handle("Deploy", engine.Deploy)
-	s.queue.Handle("RunbookRun", engine.RunRunbook)
-	s.queue.Handle("Health", checker.Check)
-	s.queue.Every(health.Name, health.Again, checker.Start)
-	scripts := &console.Console{Service: service, Local: local, Who: func(ctx context.Context, id string) (permission.Principal, error) {
-		if id == permission.System().ID {
-			return permission.System(), nil
-		}
-		u, err := s.identity.ByID(ctx, id)
-		if err != nil {
-			return permission.Principal{}, err
-		}
-		return permission.Principal{ID: u.ID, Username: u.Username, Service: u.Service, Set: u.Set}, nil
-	}}
-	s.queue.Handle("AdHocScript", scripts.Run)
-	transfers := transfer.New(here, service)
-	s.queue.Handle(transfer.ExportTask, transfers.Export)
-	s.queue.Handle(transfer.ImportTask, transfers.Import)
-	if err := s.first(ctx, here, service); err != nil {
-		return nil, err
-	}
-	here.InstallationID = s.ready.InstallationID
-	s.ready.Version = o.Version
-	// A wrong key must be told at the start, not at the first secret; a new server makes its key when it needs one.
-	if any, err := store.AnySealed(ctx); err != nil {
-		return nil, err
-	} else if any {
-		if err := s.sealer.Ready(); err != nil {
-			return nil, err
-		}
-	}
-	handler, err := rest.New(rest.Options{Service: service, Identity: s.identity, External: here.SignIn, Limiter: limit.New(time.Now), Policies: s.policies.Get, Actions: slices.Concat(kinds.Actions(here), transfers.Actions()), InstallationID: s.ready.InstallationID,
-		MaxBody: o.MaxBody, MaxPackage: o.MaxPackage, Logger: o.Logger, Page: func(door *rest.Handler) http.Handler {
-			return page.New(page.Options{Service: service, Door: door, Name: o.Name, Version: o.Version, Installation: s.ready.InstallationID, Logger: o.Logger,
-				Ways: here.SignIn, Follow: s.queue.Logs().Follow})
-		}})
-	if err != nil {
-		return nil, err
-	}
-	here.Cookies = handler.Cookies
-	return handler, nil
-}
-
-// forget has everything read again that decides who may do what, and whether a space runs its tasks.
-func (s *Server) forget() {
-	s.identity.Forget()
-	s.policies.Forget()
-	if s.queue != nil {
-		s.queue.Look()
-	}
-}
-
-// first makes the first documents where there are none, and lets the administrator in.
-func (s *Server) first(ctx context.Context, here *host.Host, service *collection.Service) error {
-	o := s.options
-	admin, err := people.Seed(ctx, here, service, o.AdminUsername, o.AdminAPIKey, uuid.NewString())
-	if err != nil {
-		return err
-	}
-	s.ready.InstallationID = here.InstallationID
-	if err := server.SeedPolicies(ctx, service); err != nil {
-		return err
-	}
-	if err := service.ReadDirectory(ctx); err != nil {
-		return err
-	}
-	if err := s.readMaintenance(ctx); err != nil {
-		return err
-	}
-	if admin == "" || o.AdminPassword == "" {
-		return nil
-	}
-	has, err := s.identity.HasPassword(ctx, admin)
-	if err == nil && !has {
-		s.identity.SetPasswordLater(admin, o.AdminPassword, func(err error) { o.Logger.Error("the administrator's password could not be set", "error", err) })
-	}
-	return err
+	return nil
 }
 
 // settle is how long after the start what it needed is given back.
@@ -398,45 +273,4 @@ func reachable(a net.Addr) string {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, port)
-}
-
-// lateSealer makes or reads the key when the first secret needs it: most Space servers of a fleet start without one.
-type lateSealer struct {
-	open func() (*seal.Sealer, error)
-
-	mu     sync.Mutex
-	sealer *seal.Sealer
-}
-
-// Ready opens the key where that was not done yet.
-func (l *lateSealer) Ready() error {
-	_, err := l.get()
-	return err
-}
-
-func (l *lateSealer) get() (*seal.Sealer, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.sealer != nil {
-		return l.sealer, nil
-	}
-	var err error
-	l.sealer, err = l.open()
-	return l.sealer, err
-}
-
-func (l *lateSealer) Seal(plain []byte, associated string) (string, error) {
-	sealer, err := l.get()
-	if err != nil {
-		return "", err
-	}
-	return sealer.Seal(plain, associated)
-}
-
-func (l *lateSealer) Open(sealed, associated string) ([]byte, error) {
-	sealer, err := l.get()
-	if err != nil {
-		return nil, err
-	}
-	return sealer.Open(sealed, associated)
 }

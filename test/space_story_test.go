@@ -107,7 +107,7 @@ func TestSpaceStory(t *testing.T) {
 	if got := server.get(t, "/api/tasks/"+dev).State; got != "Executing" {
 		t.Errorf("a line was shown while the task was %s, not while it was Executing", got)
 	}
-	s.look("space-task-running")
+	s.look("space-log")
 	s.until(logged("compiled part 20 of 20") + ` && document.querySelector("main").innerText.includes("Is Dev free for release ` + version + `?")`)
 	s.stayed()
 	s.look("space-intervention")
@@ -122,7 +122,7 @@ func TestSpaceStory(t *testing.T) {
 	s.until(cell("Web shop", "Dev", version))
 	s.look("space-dashboard")
 
-	// To Production: the check fails, and a person says what to do. An open dashboard follows.
+	// To Production: the check fails, and a person says what to do.
 	s.open(release + "/deploy")
 	s.Press("Production")
 	s.until(`document.body.innerText.includes("Deploy to Production")`)

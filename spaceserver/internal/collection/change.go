@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"odcm/kit/db"
@@ -298,6 +299,7 @@ func (c *Change) Copy(kind, id, newID string, edit func(o *octopus.Object)) (oct
 		return made, err
 	}
 	row.Distinct = !k.Shared && k.Title != "-" && row.Name != ""
+	row.State = strings.ToLower(made.Text(k.State))
 	row.Sealed = map[string]string{}
 	for path, plain := range secret {
 		if row.Sealed[path], err = c.Service.sealer.Seal([]byte(plain), kind+"/"+row.ID+path); err != nil {

@@ -53,11 +53,11 @@ func (q *Queue) exec(c *collection.Change, query string, args ...any) error {
 	return err
 }
 
-// next is when something is due that is not now.
+// nextDue asks when something is due that is not now. It names the priorities because the index begins with them.
 func (q *Queue) nextDue() (query string) {
 	return `SELECT coalesce(min(at), 0) FROM (
-		SELECT due AS at FROM spaceserver_queue WHERE state = 'queued' AND due > $1
-		UNION ALL SELECT expires AS at FROM spaceserver_queue WHERE state = 'queued' AND expires > $2 AND NOT started) AS waiting`
+		SELECT min(due) AS at FROM spaceserver_queue WHERE state = 'queued' AND priority IN (0, 1) AND due > $1
+		UNION ALL SELECT min(expires) AS at FROM spaceserver_queue WHERE state = 'queued' AND expires > 0 AND expires > $2 AND NOT started) AS waiting`
 }
 
 func earlier(a, b time.Time) time.Time {

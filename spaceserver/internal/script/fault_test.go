@@ -168,6 +168,16 @@ func TestAForkBombStaysWithinItsLimit(t *testing.T) {
 	bash(t, l, "true")
 }
 
+func TestASignalToItselfEndsAScript(t *testing.T) {
+	t.Parallel()
+	var exit *script.ExitError
+	h := &heard{}
+	err := place(t, script.LocalOptions{}).Run(t.Context(), script.Work{Syntax: script.Bash, Body: "kill $$; echo goes on"}, h)
+	if !errors.As(err, &exit) || exit.Code != 143 || len(h.lines)+len(h.errors) != 0 {
+		t.Errorf("error %v, %q, %q", err, h.lines, h.errors)
+	}
+}
+
 func TestAnArtifactThatIsRefusedSaysWhy(t *testing.T) {
 	t.Parallel()
 	l := place(t, script.LocalOptions{})
@@ -182,12 +192,17 @@ func TestWhatAKilledServerLeftIsRemoved(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	left := filepath.Join(data, "work/ServerTasks-1/step-1")
-	for name, content := range map[string]string{"ServerTasks-1/step-1/Script.sh": "secret", ".running/note": "ServerTasks-1/step-1", ".running/bad": "../.."} {
-		file := filepath.Join(data, "work", name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+	notes := filepath.Join(data, "work/.running/server-1")
+	for _, dir := range []string{left, notes} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+	}
+	if err := os.WriteFile(filepath.Join(left, "Script.sh"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, folder := range map[string]string{"good": "ServerTasks-1/step-1", "bad": "../..", "all": "."} {
+		if err := os.Symlink(folder, filepath.Join(notes, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -247,8 +262,9 @@ func TestScriptsDieWithTheServer(t *testing.T) {
 		t.Skip("without namespaces there is nothing that would kill them")
 	}
 	mark = strconv.Itoa(41000000 + os.Getpid())
+	data := t.TempDir()
 	server := exec.Command(os.Args[0], "-test.run", "^TestScriptsDieWithTheServer$")
-	server.Env = append(os.Environ(), "SCRIPT_TEST_SLEEP="+mark, "SCRIPT_TEST_DATA="+t.TempDir())
+	server.Env = append(os.Environ(), "SCRIPT_TEST_SLEEP="+mark, "SCRIPT_TEST_DATA="+data)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -258,6 +274,23 @@ func TestScriptsDieWithTheServer(t *testing.T) {
 	}
 	_ = server.Wait() // it was killed
 	until(t, "the scripts are gone", func() bool { return len(marked(mark)) == 0 })
+	if left := folders(t, data); len(left) != 1 {
+		t.Errorf("the killed server left %v", left)
+	}
+	bash(t, place(t, script.LocalOptions{Data: data}), "true")
+	if left := folders(t, data); len(left) != 0 {
+		t.Errorf("still there: %v", left)
+	}
+}
+
+// folders are those of scripts.
+func folders(t *testing.T, data string) []string {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(data, "work/[^.]*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return left
 }
 
 // until waits for what happens elsewhere.

@@ -34,6 +34,10 @@ type launch struct {
 // command is the command line, which wants the feed as descriptor 3.
 func (l *launch) command() []string { return append([]string{l.program}, l.args...) }
 
+// bashStart reads the feed without starting a program, where the descriptor can be opened again: not where it is a
+// socket, as sshd makes them.
+const bashStart = `{ __octopus_feed=$(</dev/fd/3) || __octopus_feed=$(cat <&3); } 2>/dev/null; exec 3<&-; eval "$__octopus_feed"`
+
 // newLaunch prepares a script. Arguments are in the language's own spelling (docs:
 // deployments/custom-scripts/passing-parameters-to-scripts).
 func newLaunch(w Work) (*launch, error) {
@@ -55,7 +59,7 @@ func newLaunch(w Work) (*launch, error) {
 			`$feed = [IO.StreamReader]::new([IO.FileStream]::new([Microsoft.Win32.SafeHandles.SafeFileHandle]::new([IntPtr]3, $true), [IO.FileAccess]::Read)); $text = $feed.ReadToEnd(); $feed.Dispose(); . ([ScriptBlock]::Create($text))`}
 		l.feed = powerShellFeed(w)
 	default:
-		l.program, l.args = "bash", []string{"-c", `__octopus_feed=$(cat <&3); exec 3<&-; eval "$__octopus_feed"`, "bash"}
+		l.program, l.args = "bash", []string{"-c", bashStart, "bash"}
 		l.feed = bashFeed(w)
 	}
 	return l, nil

@@ -22,7 +22,8 @@ import (
 
 // LocalOptions say where and within which limits scripts run on the server. Data is required.
 type LocalOptions struct {
-	// Data is the server's data folder. Scripts work in Data/work, and see nothing else of it.
+	// Data is the server's data folder. Scripts work in Data/work, and see nothing else of it. Where users other than root
+	// cannot get there, they work in a folder below /var/lib.
 	Data string
 	// Output is how many bytes of one script's output are passed on; 20 MiB if 0.
 	Output int64
@@ -38,7 +39,7 @@ type LocalOptions struct {
 }
 
 // Local runs scripts on the server itself, each apart from the server, from its data and from the others: in namespaces
-// of its own where the kernel lets it, as a user of its own where the server is root.
+// of its own where the kernel lets it, as its task's own user where the server is root.
 type Local struct {
 	o    LocalOptions
 	root string
@@ -46,56 +47,10 @@ type Local struct {
 	preparing sync.Mutex
 	wall      *wall.Wall // nil until it is chosen
 
+	notes *os.File // folder with a note for each script that runs; locked as long as this lives
+
 	mu    sync.Mutex
 	users map[string]*claim // of the tasks that run scripts now
-
-	folders sync.Mutex // held while a folder is made in another, or the other is removed
-}
-
-// claim is the user that the scripts of a task run as, which nobody else on this machine has.
-type claim struct {
-	user    int
-	scripts int
-	free    func()
-	paths   map[string]bool // that are the user's
-}
-
-// user is the user for scripts in a folder: one for all that run in the folders of a task, because they share files.
-// Another task never has it at the same time.
-func (l *Local) user(folder string) (c *claim, release func(), err error) {
-	task, _, _ := strings.Cut(filepath.ToSlash(folder), "/")
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c = l.users[task]; c == nil {
-		c = &claim{paths: map[string]bool{}}
-		if c.user, c.free, err = l.wall.Claim(); err != nil {
-			return nil, nil, err
-		}
-		if l.users == nil {
-			l.users = map[string]*claim{}
-		}
-		l.users[task] = c
-	}
-	c.scripts++
-	return c, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if c.scripts--; c.scripts == 0 {
-			delete(l.users, task)
-			l.wall.Disown(slices.Collect(maps.Keys(c.paths))...)
-			c.free()
-		}
-	}, nil
-}
-
-// own gives paths to the task's user.
-func (l *Local) own(c *claim, cell *wall.Cell, paths []string) error {
-	l.mu.Lock()
-	for _, path := range paths {
-		c.paths[path] = true
-	}
-	l.mu.Unlock()
-	return cell.Own(paths...)
 }
 
 // NewLocal makes the place. Nothing is touched before the first script.
@@ -131,43 +86,23 @@ func (l *Local) ready(ctx context.Context) error {
 	}
 	l.o.Data = data
 	root := filepath.Join(data, "work")
-	if err := os.MkdirAll(root, 0o711); err != nil { //nolint:gosec // the users of scripts have to pass through
+	if err := wall.Passable(root); err != nil {
 		return fmt.Errorf("folder for scripts: %w", err)
 	}
 	chosen, root, err := wall.Choose(context.WithoutCancel(ctx), l.limits(), root)
 	if err != nil {
 		return err
 	}
+	sweep(root)
+	if l.notes, err = newNotes(root); err != nil {
+		return fmt.Errorf("folder for scripts: %w", err)
+	}
 	l.wall, l.root = chosen, root
-	l.sweep()
 	return nil
 }
 
 func (l *Local) limits() wall.Options {
 	return wall.Options{Data: l.o.Data, Disk: l.o.Disk, Memory: l.o.Memory, Processes: l.o.Processes, Files: l.o.Files, FirstUser: l.o.FirstUser}
-}
-
-// running is the folder with a note for each script that runs: the name of its folder, so that the next start removes
-// what a killed server left, in which the text of the script lies.
-const running = ".running"
-
-func (l *Local) sweep() {
-	notes, _ := os.ReadDir(filepath.Join(l.root, running)) // none: nothing was left
-	for _, note := range notes {
-		name := filepath.Join(l.root, running, note.Name())
-		file, err := os.Open(name)
-		if err != nil {
-			continue
-		}
-		if wall.Lock(file) { // otherwise it runs: for another part of this server, or for another server on the folder
-			folder, err := io.ReadAll(io.LimitReader(file, 4<<10))
-			if err == nil && filepath.IsLocal(string(folder)) {
-				_ = os.RemoveAll(filepath.Join(l.root, string(folder))) // tried once: a script's folder hinders nobody
-			}
-			_ = os.Remove(name)
-		}
-		_ = file.Close()
-	}
 }
 
 // Root is Data/work.
@@ -212,7 +147,8 @@ func missing(program string) error {
 	return problem.New(422, "%s is not installed on the Space server: there is no '%s' in %s. Install it there, or run the script on a target that has it.", name, program, programs)
 }
 
-// Upload lays a file below the root. What a script planted there leads nowhere else.
+// Upload lays a file below the root. What a script planted there leads nowhere else. Of the mode counts what it gives the
+// owner: the users of all scripts can pass through the folders.
 func (l *Local) Upload(ctx context.Context, name string, mode uint32, content io.Reader) (string, error) {
 	if err := l.ready(ctx); err != nil {
 		return "", err
@@ -226,7 +162,7 @@ func (l *Local) Upload(ctx context.Context, name string, mode uint32, content io
 		return "", err
 	}
 	defer func() { _ = root.Close() }() // it was only used for paths
-	return filepath.Join(l.root, relative), put(root, relative, mode, content)
+	return filepath.Join(l.root, relative), put(root, relative, mode&0o700, content)
 }
 
 // below is the path from the root to a path of the place.
@@ -246,24 +182,41 @@ func (l *Local) below(name string) (string, error) {
 
 // put writes a file of the folder anew, with the folders that it is in.
 func put(root *os.Root, name string, mode uint32, content io.Reader) error {
-	if dir := filepath.Dir(name); dir != "." {
-		if err := root.MkdirAll(dir, 0o711); err != nil {
-			return err
+	perm := fs.FileMode(mode).Perm()
+	var file *os.File
+	err := within(root, name, func() (err error) {
+		file, err = root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+		if errors.Is(err, fs.ErrExist) {
+			if err = root.Remove(name); err == nil {
+				file, err = root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+			}
 		}
-	}
-	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
-	}
-	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	})
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(file, content)
-	if err == nil {
-		err = file.Chmod(fs.FileMode(mode).Perm())
+	if info, failed := file.Stat(); err == nil && (failed != nil || info.Mode().Perm() != perm) {
+		err = file.Chmod(perm) // which the server's umask had narrowed
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		_ = root.Remove(name) // half a file is worse than none
+	}
+	return err
+}
+
+// within makes something in folders that are made where they are missing, and again when another step that ended has just
+// removed them because nothing was in them yet.
+func within(root *os.Root, name string, create func() error) error {
+	err := create()
+	for again := 0; again < 100 && errors.Is(err, fs.ErrNotExist); again++ {
+		if dir := filepath.Dir(name); dir != "." {
+			if err := root.MkdirAll(dir, 0o711); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		err = create()
 	}
 	return err
 }
@@ -317,7 +270,7 @@ type run struct {
 	dir    string   // where it starts
 	laid   []string // below folder, removed in any case
 	keep   bool
-	note   *os.File // locked while it runs
+	note   string // that it runs
 }
 
 // lay makes the folder with all that the script needs, owned by the script's user.
@@ -338,24 +291,13 @@ func (l *Local) lay(w Work, launched *launch, owner *claim) (r *run, err error) 
 			r.remove()
 		}
 	}()
-	if err := root.MkdirAll(running, 0o700); err != nil {
-		return r, err
-	}
 	if !w.Keep {
-		if r.note, err = os.CreateTemp(filepath.Join(l.root, running), "note-"); err != nil {
-			return r, err
-		}
-		wall.Lock(r.note)
-		if _, err := r.note.WriteString(relative); err != nil {
+		r.note = filepath.Join(l.notes.Name(), rand.Text())
+		if err := os.Symlink(relative, r.note); err != nil {
 			return r, err
 		}
 	}
-	l.folders.Lock()
-	if err = root.MkdirAll(filepath.Dir(relative), 0o711); err == nil {
-		err = root.Mkdir(relative, 0o700)
-	}
-	l.folders.Unlock()
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := folder(root, relative, r.cell); err != nil {
 		return r, err
 	}
 	inside, err := root.OpenRoot(relative)
@@ -363,8 +305,10 @@ func (l *Local) lay(w Work, launched *launch, owner *claim) (r *run, err error) 
 		return r, err
 	}
 	defer func() { _ = inside.Close() }()
-	if err := inside.Mkdir(".tmp", 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return r, err
+	if w.Keep { // or what the script has for a moment would stay
+		if err := inside.Mkdir(".tmp", 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return r, err
+		}
 	}
 	for _, file := range w.Files {
 		if err := r.file(inside, file); err != nil {
@@ -373,11 +317,14 @@ func (l *Local) lay(w Work, launched *launch, owner *claim) (r *run, err error) 
 	}
 	for _, name := range slices.Sorted(maps.Keys(launched.files)) {
 		r.laid = append(r.laid, name)
-		if err := put(inside, name, 0o600, strings.NewReader(launched.files[name])); err != nil {
+		if err := put(inside, name, 0o644, strings.NewReader(launched.files[name])); err != nil { // the server's, in a folder of the user's only
 			return r, err
 		}
 	}
-	own := []string{r.folder}
+	var stay []string
+	if w.Keep {
+		stay = append(stay, relative)
+	}
 	for i, extra := range append([]string{w.WorkingDir}, w.Reads...) {
 		if extra == "" {
 			continue
@@ -388,7 +335,7 @@ func (l *Local) lay(w Work, launched *launch, owner *claim) (r *run, err error) 
 			if real, err := filepath.EvalSymlinks(full); err != nil || real != full { // which a script may have planted
 				return r, cmp.Or(err, error(problem.Invalid("The folder '"+extra+"' leads elsewhere: it cannot be used.")))
 			}
-			own, r.cell.Visible = append(own, full), append(r.cell.Visible, full)
+			stay, r.cell.Visible = append(stay, below), append(r.cell.Visible, full)
 		} else if !filepath.IsAbs(extra) {
 			return r, err
 		}
@@ -396,7 +343,24 @@ func (l *Local) lay(w Work, launched *launch, owner *claim) (r *run, err error) 
 			r.dir = full
 		}
 	}
-	return r, l.own(owner, r.cell, own)
+	if len(w.Files) > 0 {
+		stay = append(stay, relative)
+	}
+	return r, l.own(owner, r.cell, root, stay...)
+}
+
+// folder makes the folder of a script, in the folder of its task, which only the task's user may enter.
+func folder(root *os.Root, name string, cell *wall.Cell) error {
+	err := within(root, name, func() error { return root.Mkdir(name, 0o700) })
+	if errors.Is(err, fs.ErrExist) { // kept, and given away by a script that ran before
+		err = cell.Own(root, name)
+	} else if err == nil {
+		err = cell.Have(root, name)
+	}
+	if task := taskFolder(name); task != name && err == nil {
+		err = cell.Enclose(root, task) // now that it cannot be removed any more
+	}
+	return err
 }
 
 func (r *run) file(inside *os.Root, f File) error {
@@ -424,14 +388,9 @@ func (r *run) remove() {
 		}
 		return
 	}
-	if err := os.RemoveAll(r.folder); err == nil && r.note != nil {
-		_ = os.Remove(r.note.Name()) // one that stays makes the next start look again
+	if err := os.RemoveAll(r.folder); err == nil {
+		_ = os.Remove(r.note) // one that stays makes the next start look again
 	}
-	if r.note != nil {
-		_ = r.note.Close()
-	}
-	r.local.folders.Lock()
-	defer r.local.folders.Unlock()
 	for dir := filepath.Dir(r.folder); dir != r.local.root && len(dir) > len(r.local.root); dir = filepath.Dir(dir) {
 		if os.Remove(dir) != nil { // not empty: another step's
 			break
@@ -439,9 +398,16 @@ func (r *run) remove() {
 	}
 }
 
+func (r *run) temporary() string {
+	if r.keep {
+		return filepath.Join(r.folder, ".tmp")
+	}
+	return r.folder
+}
+
 // environment is all that the script gets to see of one.
 func (r *run) environment() []string {
-	return []string{"PATH=" + programs + ":" + r.folder, "HOME=" + r.folder, "TMPDIR=" + filepath.Join(r.folder, ".tmp"), "OctopusFolder=" + r.folder,
+	return []string{"PATH=" + programs + ":" + r.folder, "HOME=" + r.folder, "TMPDIR=" + r.temporary(), "OctopusFolder=" + r.folder,
 		"LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "POWERSHELL_TELEMETRY_OPTOUT=1", "DOTNET_CLI_TELEMETRY_OPTOUT=1"}
 }
 

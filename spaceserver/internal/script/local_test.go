@@ -202,9 +202,81 @@ func TestAFolderCanBeKeptForTheNextRun(t *testing.T) {
 	if err := l.Run(t.Context(), script.Work{Syntax: script.Bash, Body: "cat '" + at + "'", Reads: []string{"ServerTasks-1"}}, h); err != nil || len(h.lines) != 2 {
 		t.Errorf("%v: %q", err, h.lines)
 	}
-	if err := l.Run(t.Context(), script.Work{Syntax: script.Bash, Body: "cat '" + at + "'"}, &heard{}); err == nil {
-		t.Error("a script reads the folder of another")
+	open := filepath.Join(root, w.Folder, "open")
+	if err := os.WriteFile(open, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	if err := os.Chmod(open, 0o644); err != nil { // as what is extracted is
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	for _, file := range []string{at, open} {
+		if err := l.Run(t.Context(), script.Work{Syntax: script.Bash, Body: "cat '" + file + "'"}, &heard{}); err == nil {
+			t.Errorf("a script reads %s, which is another's", file)
+		}
+	}
+}
+
+func TestTasksHaveUsersOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("the server has no other users here")
+	}
+	data := t.TempDir()
+	servers := []*script.Local{place(t, script.LocalOptions{Data: data}), place(t, script.LocalOptions{Data: data})}
+	run := func(at int, folder string) string {
+		first, second := &watching{on: "ready"}, &heard{}
+		first.then = func() { // both run
+			w := script.Work{Syntax: script.Bash, Folder: folder, Body: "id -u; pwd >here"}
+			if err := servers[at].Run(t.Context(), w, second); err != nil {
+				t.Errorf("%v: %q", err, second.errors)
+			}
+		}
+		if err := servers[0].Run(t.Context(), script.Work{Syntax: script.Bash, Folder: "Work/ServerTasks-1/a", Body: "id -u; echo ready"}, first); err != nil {
+			t.Error(err)
+		}
+		if len(first.lines) == 0 || len(second.lines) == 0 {
+			t.Fatalf("%q, %q", first.lines, second.lines)
+		}
+		return fmt.Sprint(first.lines[0] == second.lines[0])
+	}
+	if got := run(0, "Work/ServerTasks-1/b"); got != "true" {
+		t.Error("scripts of a task have different users")
+	}
+	if got := run(0, "Work/ServerTasks-2/b"); got != "false" {
+		t.Error("two tasks have one user")
+	}
+	if got := run(1, "Work/ServerTasks-3/b"); got != "false" {
+		t.Error("tasks of two servers have one user")
+	}
+}
+
+func TestAStepThatEndsLeavesTheFolderOfItsTaskToTheOthers(t *testing.T) {
+	t.Parallel()
+	l := place(t, script.LocalOptions{})
+	var together sync.WaitGroup
+	for _, step := range []string{"a", "b", "c", "d"} {
+		together.Go(func() {
+			for range 15 {
+				h := &heard{}
+				if err := l.Run(t.Context(), script.Work{Syntax: script.Bash, Folder: "ServerTasks-1/x/" + step, Body: "pwd >here"}, h); err != nil {
+					t.Errorf("%v %q", err, h.errors)
+				}
+			}
+		})
+		together.Go(func() {
+			for range 100 {
+				if _, err := l.Upload(t.Context(), "ServerTasks-1/"+step, 0o600, strings.NewReader("content")); err != nil {
+					t.Error(err)
+				}
+				root, _ := l.Root(t.Context())
+				_ = os.Remove(filepath.Join(root, "ServerTasks-1", step))
+			}
+		})
+	}
+	together.Wait()
 }
 
 func TestScriptsOfATaskRunTogether(t *testing.T) {
@@ -232,7 +304,7 @@ func TestScriptsOfATaskRunTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(root, "*/*")); len(left) != 1 {
+	if left, _ := filepath.Glob(filepath.Join(root, "[^.]*/*")); len(left) != 1 {
 		t.Errorf("left: %v", left)
 	}
 }

@@ -15,16 +15,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// deploy is the control for deployments: what cannot be left out. A request writes the deployment, its task and an event; one
-// of 20 workers marks the task as running, runs the script, and writes what it said and how it ended. Each of the four is a
-// durable transaction, as a server needs them to be truthful after a crash.
+// deploy is the control for deployments: it forks the same script and writes the same rows as a Space server, with nothing
+// around them. A request writes the deployment, its task, its place in the queue, where the release is now, and an event; one of
+// 20 workers takes the task, runs the script, and writes what it said and how it ended. Each step is a durable transaction,
+// as a server needs them to be truthful after a crash; numbers come from counters, as ids of Octopus do.
 func deploy(path, script string) error {
 	w, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
 	if err != nil {
 		return err
 	}
 	w.SetMaxOpenConns(1)
-	for _, table := range []string{"deployment", "task", "event", "log"} {
+	for _, table := range []string{"deployment", "task", "event", "log", "queue", "ledger", "counter"} {
 		if _, err := w.Exec(`CREATE TABLE IF NOT EXISTS ` + table + ` (id TEXT PRIMARY KEY, body TEXT NOT NULL)`); err != nil {
 			return err
 		}
@@ -52,26 +53,36 @@ func deploy(path, script string) error {
 			return err
 		}
 	}
-	change := func(id, body string) func(tx *sql.Tx) error {
+	change := func(table, id, body string) func(tx *sql.Tx) error {
 		return func(tx *sql.Tx) error {
-			_, err := tx.Exec(`UPDATE task SET body = $1 WHERE id = $2`, body, id)
+			_, err := tx.Exec(`UPDATE `+table+` SET body = $1 WHERE id = $2`, body, id)
+			return err
+		}
+	}
+	remove := func(table, id string) func(tx *sql.Tx) error {
+		return func(tx *sql.Tx) error {
+			_, err := tx.Exec(`DELETE FROM `+table+` WHERE id = $1`, id)
+			return err
+		}
+	}
+	count := func(name string) func(tx *sql.Tx) error {
+		return func(tx *sql.Tx) error {
+			_, err := tx.Exec(`INSERT INTO counter (id, body) VALUES ($1, '1') ON CONFLICT (id) DO UPDATE SET body = CAST(counter.body AS INTEGER) + 1`, name)
 			return err
 		}
 	}
 	var done, failed atomic.Int64
 	queue := make(chan string, 100_000)
 	run := func(id string) error {
-		if err := write(change(id, string(document)), insert("event", id+"-started", string(document))); err != nil {
+		if err := write(change("queue", id, "running"), change("task", id, string(document)), insert("event", id+"-started", string(document)), count("events")); err != nil {
 			return err
 		}
 		said, err := exec.Command("bash", script).CombinedOutput()
 		if err != nil {
 			return err
 		}
-		if err := write(insert("log", id, string(said))); err != nil {
-			return err
-		}
-		return write(change(id, string(document)), insert("event", id+"-ended", string(document)))
+		return write(insert("log", id, string(said)), change("task", id, string(document)), change("ledger", id, "Success"), remove("queue", id),
+			insert("event", id+"-ended", string(document)), count("events"))
 	}
 	for range 20 {
 		go func() {
@@ -98,7 +109,8 @@ func deploy(path, script string) error {
 	})
 	mux.HandleFunc("POST /api/deploy", func(res http.ResponseWriter, _ *http.Request) {
 		id := uuid.Must(uuid.NewV7()).String()
-		if err := write(insert("deployment", id, string(document)), insert("task", id, string(document)), insert("event", id, string(document))); err != nil {
+		if err := write(insert("deployment", id, string(document)), insert("task", id, string(document)), insert("queue", id, "queued"), insert("ledger", id, "Queued"),
+			insert("event", id, string(document)), count("deployments"), count("tasks"), count("events")); err != nil {
 			http.Error(res, err.Error(), http.StatusInternalServerError)
 			return
 		}

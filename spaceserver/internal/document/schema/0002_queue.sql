@@ -22,6 +22,9 @@ CREATE TABLE spaceserver_queue (
     checkpoint TEXT    NOT NULL  -- sealed; '' for none
 );
 CREATE INDEX spaceserver_queue_next ON spaceserver_queue (priority, due, position) WHERE state = 'queued';
+-- So that a look at a queue of thousands reads what is due, and not all of it.
+CREATE INDEX spaceserver_queue_expires ON spaceserver_queue (expires) WHERE state = 'queued' AND expires > 0;
+CREATE INDEX spaceserver_queue_line ON spaceserver_queue (serial, state) WHERE serial <> '';
 CREATE INDEX spaceserver_queue_node ON spaceserver_queue (node) WHERE state = 'running';
 -- The rule itself, whoever asks first.
 CREATE UNIQUE INDEX spaceserver_queue_serial ON spaceserver_queue (serial) WHERE serial <> '' AND state = 'running';

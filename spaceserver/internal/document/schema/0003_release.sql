@@ -22,7 +22,9 @@ CREATE TABLE spaceserver_deployment (
 CREATE INDEX spaceserver_deployment_shown ON spaceserver_deployment (space, kind, project) WHERE newest OR good;
 CREATE INDEX spaceserver_deployment_source ON spaceserver_deployment (source, tenant, environment, state);
 CREATE INDEX spaceserver_deployment_task ON spaceserver_deployment (task);
-CREATE INDEX spaceserver_deployment_line ON spaceserver_deployment (line, environment, tenant, channel, number);
+-- The last at a place, and those that are marked there, without reading what was before.
+CREATE INDEX spaceserver_deployment_line ON spaceserver_deployment (line, environment, tenant, number);
+CREATE INDEX spaceserver_deployment_marked ON spaceserver_deployment (line, environment, tenant, channel) WHERE newest OR good;
 CREATE INDEX spaceserver_deployment_open ON spaceserver_deployment (space, kind) WHERE completed = 0;
 CREATE INDEX spaceserver_deployment_created ON spaceserver_deployment (space, kind, created);
 -- The newest of an owner's: a project's releases, without reading all of them.

@@ -105,8 +105,11 @@ func (w watch) pushed(id string) error {
 			continue
 		}
 		owner, _, err := w.Get("Projects", t.Text("ProjectId"))
-		if err != nil || owner.Bool("IsDisabled") {
+		if err != nil {
 			return err
+		}
+		if owner.Bool("IsDisabled") {
+			continue
 		}
 		if err := w.offer(o, owner, t.Text("Id"), "the trigger "+t.Text("Name"), wishes{t.Object("Action").Text("ChannelId"), meant(t.Object("Filter"))}, false); err != nil {
 			return err

@@ -238,7 +238,7 @@ func act(h *host.Host, c *collection.Change, kind string, o octopus.Object, subj
 	switch typ := a.action.Text("ActionType"); {
 	case kind == "Projects":
 		err = a.releasePushed(creation(o), subjects)
-	case typ == "CreateRelease" && len(subjects) > 0:
+	case typ == "CreateRelease" && !schedule.Is(o.Object("Filter").Text("FilterType")):
 		err = a.releasePushed(wishes{a.action.Text("ChannelId"), meant(o.Object("Filter"))}, subjects)
 	case typ == "AutoDeploy":
 		err = a.autoDeploy(o.Object("Filter"), subjects)

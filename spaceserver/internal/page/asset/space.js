@@ -16,6 +16,12 @@
     else location.replace(forward.dataset.forward);
   }
 
+  // --- on a phone the side bar and tabs are rows that scroll: what is on is in sight ---
+
+  const reveal = () => { for (const on of $$('nav [aria-current="page"]')) on.scrollIntoView({ block: "nearest", inline: "center" }); };
+  addEventListener("resize", reveal);
+  reveal();
+
   // --- fields that a choice needs: data-when="Type=A,B", data-unless="Type=A" ---
 
   function arrange(root = document) {
@@ -100,6 +106,12 @@
       if (!n.touched && !n.top) n.details.open = !["Success", "Skipped", "Pending"].includes(status);
     }
 
+    // Lines come too fast to be read out: those who listen hear how steps end.
+    const said = $("[data-log-said]");
+    function tell(n) {
+      said.textContent = $("b", n.summary).textContent + ": " + ($(".step-mark", n.summary)?.textContent.trim() || n.status);
+    }
+
     const took = (ms) => ms < 1000 ? ms + " ms" : ms < 10000 ? (Math.floor(ms / 100) / 10).toFixed(1) + " s" : ms < 60000 ? Math.floor(ms / 1000) + " s" :
       ms < 3600000 ? Math.floor(ms / 60000) + " min " + Math.floor(ms / 1000) % 60 + " s" : Math.floor(ms / 3600000) + " h " + Math.floor(ms / 60000) % 60 + " min";
 
@@ -113,6 +125,7 @@
         } else if (e.e) {
           n.ended = e.t;
           mark(n, e.e);
+          if (shown) tell(n); // what was over when the page was opened is not news
         }
       }
       if (!drawing) { drawing = true; requestAnimationFrame(draw); }

@@ -357,6 +357,7 @@ func (f Field) field(v *visit.Visit, o octopus.Object, editable bool) design.Fie
 		}
 	case Code:
 		shown.Mono, shown.Attrs = true, templ.Attributes{"rows": "12", "data-code": true}
+		shown.Help = strings.TrimSpace(shown.Help + " Tab indents; Escape before it leaves the field.")
 	case Words:
 		shown.Attrs = templ.Attributes{"rows": "2"}
 	}

@@ -330,7 +330,7 @@ func moduleForm(v *visit.Visit, m module) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = design.Textarea(design.Field{Name: "Script", Label: "Script", Required: true, Mono: true, Value: v.Was("Script", m.script), Attrs: templ.Attributes{"rows": "18", "data-code": true}}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = design.Textarea(design.Field{Name: "Script", Label: "Script", Required: true, Mono: true, Value: v.Was("Script", m.script), Help: "Tab indents; Escape before it leaves the field.", Attrs: templ.Attributes{"rows": "18", "data-code": true}}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1203,6 +1203,17 @@ func labelOf(p octopus.Object) string {
 	return p.Text("Name")
 }
 
+// script is from how many lines a field is for a script, in which the tab key indents.
+const script = 8
+
+// keys tells how to leave a field that keeps the tab key (WCAG 2.2, 2.1.2 No Keyboard Trap).
+func keys(help string, rows int) string {
+	if rows < script {
+		return help
+	}
+	return help + " Tab indents; Escape before it leaves the field."
+}
+
 // code is a field for what machines read.
 func code(name, label, value, help string, rows int, required bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
@@ -1225,7 +1236,7 @@ func code(name, label, value, help string, rows int, required bool) templ.Compon
 			templ_7745c5c3_Var40 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = design.Textarea(design.Field{Name: name, Label: label, Value: value, Help: help, Mono: true, Required: required, Attrs: templ.Attributes{"rows": strconv.Itoa(rows), "data-code": true, "autocapitalize": "off", "autocomplete": "off"}}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = design.Textarea(design.Field{Name: name, Label: label, Value: value, Help: keys(help, rows), Mono: true, Required: required, Attrs: templ.Attributes{"rows": strconv.Itoa(rows), "data-code": rows >= script, "autocapitalize": "off", "autocomplete": "off"}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -67,16 +67,13 @@ func (c *Cell) Run(ctx context.Context, command Command) error {
 	if err != nil {
 		return err
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs[0], theirs[1], theirs[2]
+	cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = theirs[:1], theirs[1], theirs[2]
 	ended := make(chan error, 1)
 	started := make(chan error, 1)
 	// The parent-death signal belongs to the thread that starts the command: it must live as long (prctl(2)).
 	go func() {
-		runtime.LockOSThread()
-		reusable, err := c.enter()
-		if reusable {
-			defer runtime.UnlockOSThread() // otherwise the thread ends with the goroutine
-		}
+		runtime.LockOSThread() // the thread ends with the goroutine: see enter
+		err := c.enter()
 		if err == nil {
 			err = cmd.Start()
 		}

@@ -3,6 +3,7 @@ package wall
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +15,7 @@ import (
 
 // kill ends what the script started, where the end of a namespace does not do so.
 func (c *Cell) kill() {
-	if c.kind == ownNamespaces || c.kind == userNamespace {
+	if c.kind == ownNamespaces || c.kind == userNamespace || c.User != 0 && !runs(c.User) {
 		return
 	}
 	for range 100 { // what forks while it is looked at is found in the next round
@@ -24,12 +25,22 @@ func (c *Cell) kill() {
 	}
 }
 
+// runs tells whether a user has any process.
+func runs(user int) bool {
+	_, err := unix.Getpriority(unix.PRIO_USER, user)
+	return !errors.Is(err, unix.ESRCH)
+}
+
 // killUser kills all that a user runs. A signal to -1 reaches all processes that the sender may signal, at once: none can
-// fork away, whatever it made of its environment (kill(2)).
+// fork away, whatever it made of its environment (kill(2)). A process sends it, not a thread of the server that takes the
+// user for a moment: for that moment the user could kill the server.
 func killUser(user int) {
-	killer := exec.CommandContext(context.Background(), "/bin/bash", "-c", "kill -KILL -1")
+	if !runs(user) {
+		return
+	}
+	killer := exec.CommandContext(context.Background(), "/bin/sh", "-c", "kill -KILL -1")
 	killer.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}}
-	_ = killer.Run() // fails where nothing is left
+	_ = killer.Run() // it may have killed itself
 }
 
 // killMarked kills the processes that carry the cookie in their environment, and tells whether there were any.
@@ -63,14 +74,6 @@ func size(info os.FileInfo) int64 {
 		return s.Blocks * 512
 	}
 	return info.Size()
-}
-
-// owner is the user that a file belongs to.
-func owner(info os.FileInfo) int {
-	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(s.Uid)
-	}
-	return -1
 }
 
 // Lock takes a file for this process, until it is closed or the process dies, and tells whether it could.

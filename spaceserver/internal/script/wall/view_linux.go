@@ -4,66 +4,74 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
 
-// enter readies the calling thread, which is locked and from which the command is started, and tells whether it may be
-// used for other things afterwards: namespaces and Landlock bind a thread and what it starts, for good.
-func (c *Cell) enter() (reusable bool, err error) {
+// enter readies the calling thread, from which the command is started, and which has to end then: namespaces, Landlock and
+// the vow to gain no rights bind a thread and what it starts, for good.
+func (c *Cell) enter() error {
 	switch c.kind {
 	case ownNamespaces:
-		return false, c.view()
-	case landlocked:
-		return false, c.landlock()
-	}
-	return true, nil
-}
-
-// view gives the thread a mount namespace in which the hidden folder is empty but for what the script may see. The paths
-// stay what they are.
-func (c *Cell) view() error {
-	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("mount namespace: %w", err)
-	}
-	unix.Umask(0o022) // of this thread only, now: what is made here is to be passed through
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("private mounts: %w", err)
-	}
-	if err := unix.Mount("tmpfs", c.stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=1m"); err != nil {
-		return fmt.Errorf("mount of %s: %w", c.stage, err)
-	}
-	for _, path := range c.shown() {
-		if err := show(filepath.Join(c.hidden, path), filepath.Join(c.stage, path)); err != nil {
-			return err
+		if err := unix.Unshare(unix.CLONE_FS); err != nil { // setns(2) wants it
+			return fmt.Errorf("view of the script: %w", err)
 		}
-	}
-	if err := unix.Mount(c.stage, c.hidden, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return fmt.Errorf("mount of %s: %w", c.hidden, err)
+		if err := unix.Setns(int(c.view.Fd()), unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("view of the script: %w", err)
+		}
+		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) // setuid programs give no rights
+	case ownUser:
+		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	case landlocked:
+		return c.landlock()
 	}
 	return nil
 }
 
-// show binds a folder or file to a place that is made for it.
-func show(from, to string) error {
-	info, err := os.Stat(from)
+// newView makes a mount namespace in which the hidden folder is empty but for the folder for scripts, and /proc shows a
+// user no process of another. The paths stay what they are, and what the host mounts later is seen.
+func (w *Wall) newView(root string) (view *os.File, err error) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread() // the thread ends with the goroutine
+		if err = w.mount(root); err == nil {
+			view, err = os.Open("/proc/thread-self/ns/mnt")
+		}
+	}()
+	<-ended
+	return view, err
+}
+
+func (w *Wall) mount(root string) error {
+	shown, err := filepath.Rel(w.hidden, root)
 	if err != nil {
 		return err
 	}
-	dir := to
-	if !info.IsDir() {
-		dir = filepath.Dir(to)
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("mount namespace: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the script's user has to pass
+	unix.Umask(0o022) // of this thread only, now: what is made here is to be passed through
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("mounts of its own: %w", err)
+	}
+	if err := unix.Mount("tmpfs", w.stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=1m"); err != nil {
+		return fmt.Errorf("mount of %s: %w", w.stage, err)
+	}
+	to := filepath.Join(w.stage, shown)
+	if err := os.MkdirAll(to, 0o755); err != nil { //nolint:gosec // the scripts' users have to pass
 		return err
 	}
-	if !info.IsDir() {
-		if err := os.WriteFile(to, nil, 0o600); err != nil {
-			return err
-		}
-	}
-	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+	if err := unix.Mount(root, to, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("mount of %s: %w", to, err)
+	}
+	if err := unix.Mount(w.stage, w.hidden, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("mount of %s: %w", w.hidden, err)
+	}
+	// Before Linux 5.8 the option is not looked at here, and command lines can be seen.
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "hidepid=2"); err != nil {
+		return fmt.Errorf("mount of /proc: %w", err)
 	}
 	return nil
 }

@@ -2,6 +2,8 @@
 // kills all that it started.
 package wall
 
+import "os"
+
 // Options are where scripts run and what they may use up. All are required.
 type Options struct {
 	Data             string // the server's data folder, absolute and without links: hidden from scripts but for what is theirs
@@ -13,3 +15,11 @@ type Options struct {
 
 // CookieName is the variable that all which a script starts inherits, by which it is known where nothing better is.
 const CookieName = "OctopusRun"
+
+// Passable makes a folder that the users of scripts pass through, whatever it was and whatever the server's umask is.
+func Passable(folder string) error {
+	if err := os.MkdirAll(folder, 0o711); err != nil { //nolint:gosec // see above
+		return err
+	}
+	return os.Chmod(folder, 0o711)
+}

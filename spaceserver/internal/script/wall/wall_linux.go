@@ -3,37 +3,44 @@ package wall
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Wall is how scripts are kept apart from the server and from each other.
 type Wall struct {
 	kind   kind
 	o      Options
-	stage  string // empty folder that a script's view of the hidden one is built on
-	hidden string // the data folder, or the folder above it that other users may not enter anyway
+	view   *os.File // the mount namespace of all scripts, where the server is root; it is gone with the server
+	stage  string   // empty folder that a view of the hidden one is built on
+	hidden string   // the data folder, or the folder above it that other users may not enter anyway
+	last   atomic.Int64
 }
 
 type kind int
 
 const (
-	// ownNamespaces: the server is root. Each script has a process, a mount and an IPC namespace: the data folder is empty
-	// but for what is its own, /proc shows its own processes, and all of them die with the first one (pid_namespaces(7)).
-	// It runs as a user of its own.
+	// ownNamespaces: the server is root. Scripts run as a user of their own, within one view of the files for all: of the
+	// data folder there is nothing but the folder for work, and /proc shows nobody another's processes (proc(5), hidepid).
+	// Each script has a process namespace, whose processes all die with the first one (pid_namespaces(7)), and an IPC
+	// namespace. A view for each script would cost ten times what the script does: the kernel mounts and unmounts one at a time.
 	ownNamespaces kind = iota
-	// userNamespace: the same in a user namespace, where the server is not root (user_namespaces(7)).
+	// userNamespace: the server is not root. Each script has these namespaces and a view to itself in a user namespace
+	// (user_namespaces(7)).
 	userNamespace
-	// ownUser: the server is root in a container that gives it no namespaces. Each script has a user of its own, whose
+	// ownUser: the server is root in a container that gives it no namespaces. Scripts run as a user of their own, whose
 	// processes are killed all at once when its last script has ended; the folder is outside of the data folder, which only the server may enter.
 	ownUser
 	// landlocked: the server is an ordinary user without namespaces. Landlock keeps scripts out of the data folder, and from
@@ -69,17 +76,29 @@ func Choose(ctx context.Context, o Options, root string) (*Wall, string, error) 
 // raise builds a wall and tries it.
 func raise(ctx context.Context, k kind, o Options, root string) (*Wall, string, error) {
 	w := &Wall{kind: k, o: o, stage: filepath.Join(root, ".stage")}
-	if err := w.build(&root); err != nil {
+	if k == ownUser {
+		root = outside(o.Data)
+	}
+	if err := w.build(root); err != nil {
 		return nil, "", err
 	}
-	err := w.hold(ctx, root)
-	if err != nil && k == ownUser {
-		_ = os.RemoveAll(root) // it was made for this
+	if err := w.hold(ctx, root); err != nil {
+		if k == ownUser {
+			_ = os.Remove(root) // it is of no use, and empty if it was made just now
+		}
+		return nil, "", err
 	}
-	return w, root, err
+	return w, root, nil
 }
 
-func (w *Wall) build(place *string) error {
+// outside is the folder for scripts that cannot pass through the data folder: the same one at each start, and in a folder
+// where only root makes others.
+func outside(data string) string {
+	sum := sha256.Sum256([]byte(data))
+	return "/var/lib/odcm-work-" + hex.EncodeToString(sum[:8])
+}
+
+func (w *Wall) build(root string) (err error) {
 	switch w.kind {
 	case ownNamespaces, userNamespace:
 		w.hidden = w.o.Data
@@ -92,20 +111,18 @@ func (w *Wall) build(place *string) error {
 				w.hidden = dir
 			}
 		}
-		return os.MkdirAll(w.stage, 0o700)
+		if err := os.MkdirAll(w.stage, 0o700); err != nil {
+			return err
+		}
+		if w.kind == ownNamespaces {
+			w.view, err = w.newView(root)
+		}
 	case ownUser:
-		dir, err := os.MkdirTemp("", "odcm-work-") // scripts cannot pass through the data folder
-		if err != nil {
-			return err
-		}
-		*place = dir
-		return os.Chmod(dir, 0o711)
+		err = Passable(root)
 	case landlocked:
-		if _, err := landlockVersion(); err != nil {
-			return err
-		}
+		_, err = landlockVersion()
 	}
-	return nil
+	return err
 }
 
 // hold runs the smallest script in a folder of its own.
@@ -120,8 +137,13 @@ func (w *Wall) hold(ctx context.Context, root string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // an empty folder hinders nobody
+	place, err := os.OpenRoot(root)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = place.Close() }() // it was only used for paths
 	c := w.Cell(user, folder)
-	if err := c.Own(folder); err != nil {
+	if err := c.Own(place, filepath.Base(folder)); err != nil {
 		return err
 	}
 	ignore := func(from io.Reader) error { _, err := io.Copy(io.Discard, from); return err }
@@ -164,99 +186,54 @@ func (w *Wall) Cell(user int, folder string) *Cell {
 	return &Cell{Wall: w, User: user, Folder: folder, cookie: rand.Text()}
 }
 
-// Claim takes a user that no other script on this machine has. An abstract socket stands for the claim: the kernel takes
-// it back when the server dies (unix(7)). Where the server is not root there are no others, and 0 stands for its own.
+// Claim takes a user that no other script on this machine has. The name of an abstract socket stands for the claim: the
+// kernel takes it back when the server dies (unix(7)). Where the server is not root there are no others, and 0 stands for its own.
 func (w *Wall) Claim() (user int, free func(), err error) {
 	if w.kind != ownNamespaces && w.kind != ownUser {
 		return 0, func() {}, nil
 	}
-	for id := w.o.FirstUser; id < w.o.FirstUser+users; id++ {
-		socket, err := new(net.ListenConfig).Listen(context.Background(), "unix", "@odcm-script-user-"+strconv.Itoa(id))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
+	for range users {
+		id := w.o.FirstUser + int(w.last.Add(1))%users // the one that was free for longest
+		socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return 0, nil, err
 		}
-		return id, func() {
-			if w.kind == ownUser {
-				killUser(id)
-			}
-			_ = socket.Close() // nothing was written to it
-		}, nil
+		switch err = unix.Bind(socket, &unix.SockaddrUnix{Name: "@odcm-script-user-" + strconv.Itoa(id)}); {
+		case err == nil:
+			return id, func() {
+				if w.kind == ownUser {
+					killUser(id)
+				}
+				_ = unix.Close(socket) // nothing was written to it
+			}, nil
+		case !errors.Is(err, unix.EADDRINUSE):
+			return 0, nil, errors.Join(err, unix.Close(socket))
+		}
+		_ = unix.Close(socket)
 	}
 	return 0, nil, fmt.Errorf("all %d users for scripts are taken: wait until others end", users)
 }
 
-// Own gives folders and files to the script's user.
-func (c *Cell) Own(paths ...string) error {
-	if c.User == 0 {
-		return nil
-	}
-	for _, path := range paths {
-		if err := give(path, c.User); err != nil {
-			return fmt.Errorf("folder of the script: %w", err)
-		}
-	}
-	return nil
-}
-
-// Disown takes folders and files back from a user who is to be another's, where nothing else hides them.
-func (w *Wall) Disown(paths ...string) {
-	if w.kind != ownUser {
-		return
-	}
-	for _, path := range paths {
-		_ = give(path, 0) // most are gone
-	}
-}
-
-// give makes a user the owner of a tree. Another script of the task may be changing it at the same time: nothing is followed
-// out of it.
-func give(path string, user int) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	name := "."
-	if !info.IsDir() {
-		path, name = filepath.Dir(path), filepath.Base(path)
-	}
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }() // it was only used for paths
-	return fs.WalkDir(root.FS(), name, func(name string, entry fs.DirEntry, err error) error {
-		if err == nil {
-			if info, err := entry.Info(); err == nil && owner(info) == user {
-				return nil
-			}
-			err = root.Lchown(name, user, user)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // removed meanwhile
-		}
-		return err
-	})
-}
-
-func (c *Cell) ownPipe(f *os.File) error {
-	if c.User == 0 {
-		return nil
-	}
-	return f.Chown(c.User, c.User)
-}
-
-// environment is what the wrapper needs to know of the limits, and the cookie where there is no namespace.
+// environment is the cookie, where there is no namespace.
 func (c *Cell) environment() []string {
-	number := func(name string, n int64) string { return name + "=" + strconv.FormatInt(n, 10) }
-	e := []string{number("OctopusFiles", int64(c.o.Files)), number("OctopusProcesses", int64(c.o.Processes)),
-		number("OctopusMemory", c.o.Memory/1024), number("OctopusFileSize", c.o.Disk/1024)}
-	if c.kind != ownNamespaces && c.kind != userNamespace {
-		e = append(e, CookieName+"="+c.cookie)
+	if c.kind == ownNamespaces || c.kind == userNamespace {
+		return nil
 	}
-	return e
+	return []string{CookieName + "=" + c.cookie}
+}
+
+// limits are commands of a shell that set them. One that is lower already stays, as only root could raise it.
+func (o *Options) limits() string {
+	at := func(resource int, most int64) uint64 {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(resource, &now); err != nil {
+			return uint64(most) //nolint:gosec // none is negative
+		}
+		return min(uint64(most), now.Max) //nolint:gosec // as above
+	}
+	// The number of processes is -p for dash, which has no -u, and -u for bash, whose -p is something else.
+	return fmt.Sprintf("ulimit -c 0; ulimit -n %d; ulimit -u %[2]d 2>/dev/null || ulimit -p %[2]d; ulimit -d %[3]d; ulimit -f %[4]d\n",
+		at(unix.RLIMIT_NOFILE, int64(o.Files)), at(unix.RLIMIT_NPROC, int64(o.Processes)), at(unix.RLIMIT_DATA, o.Memory)/1024, at(unix.RLIMIT_FSIZE, o.Disk)/512)
 }
 
 // shown is what a script may see of the hidden folder, as paths within that.
@@ -269,11 +246,15 @@ func (c *Cell) shown() (paths []string) {
 	return paths
 }
 
-// The wrapper is bash: it sets the limits, gives up its rights for the command, and stays as the first process of the
-// namespace, which collects what the command orphans.
+// The wrapper is the system's shell, which starts faster than bash. It sets the limits, for which the server may have no
+// right (prlimit(2) wants CAP_SYS_RESOURCE). In a namespace it stays as the first process, which collects what the command
+// orphans. The command is not that itself because no signal from within a namespace ends its first process: a script's
+// kill $$ would do nothing.
 const (
-	// viewed builds the view of the data folder, as view does where the server is root: a thread of it cannot enter a user
-	// namespace.
+	wrapped = `exec 4>&2 2>/dev/null; (exec "$@" 2>&4 4>&-); exit $?`
+	plain   = `exec "$@"`
+	// viewed builds the view of the data folder, as newView does where the server is root: a thread of it cannot enter a
+	// user namespace.
 	viewed = `set -e
 stage=$1 hidden=$2; shift 2
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$stage"
@@ -283,46 +264,36 @@ while [ "$1" != -- ]; do
 done
 shift
 mount --rbind "$stage" "$hidden"
-`
-	namespaced = `set -e
 mount -t proc -o nosuid,nodev,noexec proc /proc
 cd "$1"; shift
-` + limits + `
 set +e
-setpriv --no-new-privs --inh-caps=-all --bounding-set=-all "$@" 3<&0 </dev/null
-exit $?`
-	plain  = limits + "\nexec \"$@\" 3<&0 </dev/null"
-	limits = `l() { [ "$2" = 0 ] || ulimit "$1" "$2" 2>/dev/null || ulimit -S "$1" "$(ulimit -H "$1")" 2>/dev/null || :; }
-ulimit -c 0; l -n "$OctopusFiles"; l -u "$OctopusProcesses"; l -d "$OctopusMemory"; l -f "$OctopusFileSize"
-unset OctopusFiles OctopusProcesses OctopusMemory OctopusFileSize; unset -f l`
+set -- setpriv --no-new-privs --inh-caps=-all --bounding-set=-all "$@"
+`
 )
 
 // command is the command behind the wall, ready to start.
 func (c *Cell) command(dir string, argv []string) *exec.Cmd {
-	cmd := exec.CommandContext(context.Background(), "/bin/bash") // Run ends it, with all that it started
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Dir = c.Folder
+	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if c.User != 0 {
+		attr.Credential = &syscall.Credential{Uid: uint32(c.User), Gid: uint32(c.User)}
+	}
+	script, args := c.o.limits()+plain, argv
 	switch c.kind {
 	case ownNamespaces:
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC // the mount namespace is the thread's: see view
-		user := strconv.Itoa(c.User)
-		cmd.Dir = "/" // the folder is entered in its new place
-		cmd.Args = append([]string{"bash", "-c", namespaced, "bash", dir, "--reuid", user, "--regid", user, "--clear-groups", "--"}, argv...)
-		return cmd
+		attr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC // the mount namespace is the thread's: see enter
+		script = c.o.limits() + wrapped
 	case userNamespace:
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS // which makes all mounts private before it does anything else
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-		cmd.SysProcAttr.Credential = &syscall.Credential{NoSetGroups: true} // without it the rights would be those outside
-		cmd.Args = []string{"bash", "-c", viewed + namespaced, "bash", c.stage, c.hidden}
-		cmd.Args = append(cmd.Args, c.shown()...)
-		cmd.Args = append(append(cmd.Args, "--", dir, "--"), argv...)
-		return cmd
-	case ownUser:
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(c.User), Gid: uint32(c.User)}
+		attr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUSER
+		attr.Unshareflags = syscall.CLONE_NEWNS // which makes all mounts private before it does anything else
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+		attr.Credential = &syscall.Credential{NoSetGroups: true} // without it the rights would be those outside
+		script = viewed + c.o.limits() + wrapped
+		args = append(append([]string{c.stage, c.hidden}, c.shown()...), "--", dir)
+		args = append(args, argv...)
+		dir = c.Folder // the other is entered in its new place
 	}
-	cmd.Dir = dir
-	cmd.Args = append([]string{"bash", "-c", plain, "bash"}, argv...)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", append([]string{"-c", script, "sh"}, args...)...) // Run ends it, with all that it started
+	cmd.Dir, cmd.SysProcAttr = dir, attr
 	return cmd
 }

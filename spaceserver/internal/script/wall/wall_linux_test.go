@@ -46,7 +46,12 @@ func behind(t *testing.T, k kind) (c *Cell, data string) {
 		t.Fatal(err)
 	}
 	c = w.Cell(user, folder)
-	if err := c.Own(folder); err != nil {
+	open, err := os.OpenRoot(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	if err := c.Own(open, "step"); err != nil {
 		t.Fatal(err)
 	}
 	return c, data

@@ -36,19 +36,25 @@ type Cell struct {
 }
 
 // Disown takes nothing back.
-func (*Wall) Disown(...string) {}
+func (*Wall) Disown(*os.Root, ...string) {}
 
 // Own gives nothing away.
-func (*Cell) Own(...string) error { return nil }
+func (*Cell) Own(*os.Root, ...string) error { return nil }
 
-func (*Cell) ownPipe(*os.File) error            { return nil }
-func (*Cell) environment() []string             { return nil }
-func (*Cell) enter() (reusable bool, err error) { return true, nil }
-func (*Cell) kill()                             {}
-func size(info os.FileInfo) int64               { return info.Size() }
+// Have gives nothing away.
+func (*Cell) Have(*os.Root, string) error { return nil }
+
+// Enclose shuts nobody out.
+func (*Cell) Enclose(*os.Root, string) error { return nil }
+
+func (*Cell) ownPipe(*os.File) error { return nil }
+func (*Cell) environment() []string  { return nil }
+func (*Cell) enter() error           { return nil }
+func (*Cell) kill()                  {}
+func size(info os.FileInfo) int64    { return info.Size() }
 
 func (*Cell) command(dir string, argv []string) *exec.Cmd {
-	cmd := exec.CommandContext(context.Background(), "bash", append([]string{"-c", `exec "$@" 3<&0 </dev/null`, "bash"}, argv...)...)
+	cmd := exec.CommandContext(context.Background(), argv[0], argv[1:]...)
 	cmd.Dir = dir
 	return cmd
 }
