@@ -67,7 +67,7 @@ func TestPagesEditFeeds(t *testing.T) {
 	w := start(t, spaceserver.Options{AdminPassword: adminPassword})
 	p := w.visit("admin", adminPassword)
 	const feeds = "/app/Spaces-1/library/feeds"
-	at := p.must(feeds+"/new?type=NuGet", url.Values{"FeedType": {"NuGet"}, "Name": {"Team"}, "FeedUri": {"https://packages.example.com/v3/index.json"}, "Username": {"reader"}, "Password": {"shelf life"}})
+	p.must(feeds+"/new?type=NuGet", url.Values{"FeedType": {"NuGet"}, "Name": {"Team"}, "FeedUri": {"https://packages.example.com/v3/index.json"}, "Username": {"reader"}, "Password": {"shelf life"}})
 	feed := func() octopus.Object {
 		for _, o := range w.get("/api/Spaces-1/feeds").Objects("Items") {
 			if o.Text("FeedType") == "NuGet" {
@@ -80,7 +80,7 @@ func TestPagesEditFeeds(t *testing.T) {
 	if o := feed(); !o.Object("Password").Bool("HasValue") || o.Text("Username") != "reader" {
 		t.Errorf("the feed is %s", text(o))
 	}
-	at = feeds + "/" + feed().Text("Id")
+	at := feeds + "/" + feed().Text("Id")
 	_, page := p.look(at)
 	sound(t, at, page)
 	if strings.Contains(page, "shelf life") || !strings.Contains(page, "kept as it is") {

@@ -25,6 +25,9 @@ func TestKeptStatementsStayApart(t *testing.T) {
 			for rows.Next() {
 				n++
 			}
+			if err := rows.Err(); err != nil {
+				t.Fatal(err)
+			}
 			return n
 		}
 		want := ids(d.Read())

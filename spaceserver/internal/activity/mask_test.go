@@ -210,9 +210,11 @@ func TestSinkThatRefusesIsTriedAgain(t *testing.T) {
 		sink.mu.Lock()
 		sink.err = nil
 		sink.mu.Unlock()
+		r.mu.Lock()
 		if len(r.buffer) > waitingBytes {
 			t.Errorf("%d bytes wait", len(r.buffer))
 		}
+		r.mu.Unlock()
 		time.Sleep(5 * time.Second)
 		if err := r.Close(t.Context()); err != nil {
 			t.Fatal(err)

@@ -129,7 +129,6 @@ type view struct {
 	shown    int
 	total    int
 	query    string
-	failed   int
 }
 
 // most is how many projects one page shows: more are found by name, or by the pages that follow.

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"odcm/kit/web/design"
 	"odcm/octopus"
@@ -158,7 +157,6 @@ type view struct {
 	deployments               []deployment
 	environments, tenants     map[string]string
 	defects                   []octopus.Object
-	variables                 time.Time
 }
 
 func one(v *visit.Visit) visit.Page {

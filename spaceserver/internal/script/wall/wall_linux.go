@@ -227,9 +227,9 @@ func (o *Options) limits() string {
 	at := func(resource int, most int64) uint64 {
 		var now unix.Rlimit
 		if err := unix.Getrlimit(resource, &now); err != nil {
-			return uint64(most) //nolint:gosec // none is negative
+			return uint64(most)
 		}
-		return min(uint64(most), now.Max) //nolint:gosec // as above
+		return min(uint64(most), now.Max)
 	}
 	// The number of processes is -p for dash, which has no -u, and -u for bash, whose -p is something else.
 	return fmt.Sprintf("ulimit -c 0; ulimit -n %d; ulimit -u %[2]d 2>/dev/null || ulimit -p %[2]d; ulimit -d %[3]d; ulimit -f %[4]d\n",
