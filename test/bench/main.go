@@ -39,7 +39,7 @@ func main() {
 	only := flag.String("only", "", "run only the measurements whose name contains this")
 	out := flag.String("out", "docs/benchmarks.md", "where the report goes")
 	probes := flag.Int("probe-seconds", 40, "how long probing is measured")
-	deployments := flag.Int("deployments", 600, "how many deployments a round has")
+	deployments := flag.Int("deployments", 300, "how many deployments a round has")
 	tasks := flag.Int("tasks", 100_000, "after how many tasks memory is measured")
 	many := flag.Int("many", 200, "how many Space servers run at once")
 	if err := flag.CommandLine.Parse(os.Args[1:]); err != nil {
