@@ -17,6 +17,7 @@ import (
 	"odcm/spaceserver/internal/kinds/release"
 	"odcm/spaceserver/internal/kinds/runbook"
 	"odcm/spaceserver/internal/kinds/server"
+	"odcm/spaceserver/internal/kinds/steptemplate"
 	"odcm/spaceserver/internal/kinds/task"
 	"odcm/spaceserver/internal/kinds/tenant"
 	"odcm/spaceserver/internal/kinds/trigger"
@@ -25,11 +26,11 @@ import (
 
 // Table lists every kind, in the order of their links in the root document.
 func Table(h *host.Host) []*collection.Kind {
-	return slices.Concat(server.Spaces(), people.Kinds(h), project.Kinds(), project.Runbooks(), runbook.Kinds(h), trigger.Kinds(h), infrastructure.Kinds(h), []*collection.Kind{release.RetentionPolicies()}, library.Kinds(), tenant.Kinds(), release.Kinds(h), deployment.Kinds(h), task.Kinds(h), server.Audit(), server.RateLimiting(),
-		library.Packages(h), library.Builds(), infrastructure.Certificates(), tenant.Variables(), library.CommunityTemplates(), deployment.Freezes(), infrastructure.Ephemeral(), release.Defects(), transfer.Kinds())
+	return slices.Concat(server.Spaces(), people.Kinds(h), project.Kinds(), project.Runbooks(), runbook.Kinds(h), trigger.Kinds(h), infrastructure.Kinds(h), []*collection.Kind{release.RetentionPolicies()}, library.Kinds(), steptemplate.Kinds(), tenant.Kinds(), release.Kinds(h), deployment.Kinds(h), task.Kinds(h), server.Audit(), server.RateLimiting(),
+		library.Packages(h), library.Builds(), infrastructure.Certificates(), tenant.Variables(), steptemplate.Community(), deployment.Freezes(), infrastructure.Ephemeral(), release.Defects(), transfer.Kinds())
 }
 
 // Actions are the routes that belong to no kind.
 func Actions(h *host.Host) []collection.Action {
-	return slices.Concat(server.Actions(h), dashboard.Actions(), library.TemplateSearch(), project.RunbookTemplates(), refusals())
+	return slices.Concat(server.Actions(h), dashboard.Actions(), steptemplate.Search(), project.RunbookTemplates(), refusals())
 }

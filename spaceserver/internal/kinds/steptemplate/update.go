@@ -1,4 +1,4 @@
-package library
+package steptemplate
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package library
+package steptemplate
 
 import (
 	"encoding/json"
@@ -14,9 +14,9 @@ import (
 	"odcm/spaceserver/internal/problem"
 )
 
-// CommunityTemplates are step templates for the whole server, to be installed into spaces. An Octopus server fetches them
+// Community are step templates for the whole server, to be installed into spaces. An Octopus server fetches them
 // from its maker; this one fetches nothing and is given them, with POST, by whoever administers it.
-func CommunityTemplates() []*collection.Kind {
+func Community() []*collection.Kind {
 	return []*collection.Kind{{
 		Name: "CommunityActionTemplates", Type: "CommunityActionTemplate", Route: "communityactiontemplates", Scope: collection.InSystem,
 		Template:   `{"Name":"","Description":null,"Type":"","Author":null,"Website":null,"HistoryUrl":null,"ExternalId":null,"Version":1,"Packages":[],"StepPackageId":null,"Properties":{},"Parameters":` + part.Parameters + `}`,
@@ -135,8 +135,8 @@ var stepTypes = []struct{ typ, name, category string }{
 var stepCategories = []struct{ id, name string }{{"Featured", "Featured"}, {"Script", "Script"}, {"Package", "Package"}, {"WindowsServer", "Windows Server"}, {"Kubernetes", "Kubernetes"}, {"Aws", "AWS"}, {"Azure", "Azure"},
 	{"Terraform", "Terraform"}, {"BuiltInStep", "Built-in Steps"}, {"StepTemplate", "Library"}, {"Community", "Community Contributed"}}
 
-// TemplateSearch are the routes by which clients choose a step: built-in ones and templates, by category.
-func TemplateSearch() []collection.Action {
+// Search are the routes by which clients choose a step: built-in ones and templates, by category.
+func Search() []collection.Action {
 	return []collection.Action{
 		{Method: "GET", Path: "actiontemplates/categories", Permission: "ActionTemplateView", Handle: func(*collection.Call) (any, error) {
 			all := []any{}
