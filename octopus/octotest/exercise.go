@@ -32,6 +32,9 @@ func (s *session) exercise(k *Kind) {
 	if !step("create", func() { body = k.Body(s); o = s.create(k, body) }) {
 		return
 	}
+	if k.Settled != nil && !step("settled", func() { o = k.Settled(s, o) }) {
+		return
+	}
 	path := s.route(k, o.ID())
 	if s.document.Has("GET", one) {
 		step("get", func() { s.compare("GET "+path, s.get(path), o) })

@@ -22,6 +22,8 @@ type Kind struct {
 	ByName       bool                    // GET {route}/{name} finds it, or answers a 404 without Errors
 	Secret       string                  // a field of Body that is a sensitive value
 	BeforeDelete func(o *octopus.Object) // what must be put before DELETE is allowed
+	// Settled waits until what was made changes no more by itself, and returns it as it is then.
+	Settled func(s *session, o octopus.Object) octopus.Object
 }
 
 func (s *session) kind(route string) *Kind {
@@ -160,7 +162,7 @@ func kinds() []Kind {
 			Body: func(s *session) fields {
 				return fields{"Filename": s.name("file") + ".txt", "ServerTaskId": s.id("tasks")}
 			}},
-		{Route: "tasks", Definition: "TaskResource",
+		{Route: "tasks", Definition: "TaskResource", Settled: (*session).ended,
 			Body: func(s *session) fields {
 				return fields{"Name": "Health", "Description": s.name("Check"), "SpaceId": s.server.Space, "Arguments": fields{"MachineIds": []string{}}}
 			}},

@@ -11,10 +11,8 @@ import (
 // taskEnds is how long a task may take that checks the health of no target.
 const taskEnds = 30 * time.Second
 
-// taskLife follows a task to its end, and asks of it what clients ask: its log in both forms, who is ahead of it, to end and
-// to run again.
-func (s *session) taskLife() {
-	o := s.post(s.in("tasks"), fields{"Name": "Health", "Description": s.name("Check"), "SpaceId": s.server.Space, "Arguments": fields{"MachineIds": []string{}}})
+// ended waits until a task has ended, and returns it as it is then.
+func (s *session) ended(o octopus.Object) octopus.Object {
 	path := s.in("tasks") + "/" + o.ID()
 	deadline := time.Now().Add(taskEnds)
 	for slices.Contains([]string{"Queued", "Executing", "Cancelling"}, o.Text("State")) && !o.Bool("IsCompleted") {
@@ -27,6 +25,15 @@ func (s *session) taskLife() {
 		<-time.After(20 * time.Millisecond)
 		o = s.get(path)
 	}
+	return o
+}
+
+// taskLife follows a task to its end, and asks of it what clients ask: its log in both forms, who is ahead of it, to end and
+// to run again.
+func (s *session) taskLife() {
+	o := s.post(s.in("tasks"), fields{"Name": "Health", "Description": s.name("Check"), "SpaceId": s.server.Space, "Arguments": fields{"MachineIds": []string{}}})
+	path := s.in("tasks") + "/" + o.ID()
+	o = s.ended(o)
 	if ended := o.Text("State"); o.Bool("FinishedSuccessfully") != (ended == "Success") || o.Text("CompletedTime") == "" || o.Text("Duration") == "" || o.Text("StartTime") == "" || o.Text("ServerNode") == "" {
 		s.problemf("GET %s: ended as %s with %s", path, ended, encode(o))
 	}
