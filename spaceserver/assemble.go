@@ -15,6 +15,7 @@ import (
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/console"
 	"odcm/spaceserver/internal/document"
+	"odcm/spaceserver/internal/entitlement"
 	"odcm/spaceserver/internal/execution"
 	"odcm/spaceserver/internal/health"
 	"odcm/spaceserver/internal/identity"
@@ -56,12 +57,15 @@ func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Hand
 	s.guard = egress.New(o.Egress, egress.Limits{Header: 30 * time.Second, Body: 4 << 20, IdlePerHost: 1})
 	s.webhooks = subscription.New(subscription.Options{Service: service, Identity: s.identity, URL: s.URL, Logger: o.Logger,
 		Client: func() (*http.Client, error) { return s.guard.Client(egress.TLS{}) }})
-	here.SignIn = signin.New(signin.Options{Service: service, Identity: s.identity, Egress: s.guard, Installation: func() string { return here.InstallationID },
+	keeper := entitlement.New(entitlement.Options{Store: store, Logger: o.Logger, Client: func() (*http.Client, error) { return s.guard.Client(egress.TLS{}) },
+		Sources: func(ctx context.Context) ([]entitlement.Source, error) { return here.SignIn.Sources(ctx) }})
+	here.SignIn = signin.New(signin.Options{Companion: keeper, Service: service, Identity: s.identity, Egress: s.guard, Installation: func() string { return here.InstallationID },
 		PlainIssuers: o.PlainIssuers, Logger: o.Logger})
 	s.queue = queue.New(queue.Options{Service: service, Node: o.Name, Cap: o.TaskCap, Started: deployment.Started, Ended: task.Ended(deployment.Ended(here))})
 	here.Queue = s.queue
 	transfers := transfer.New(here, service)
 	s.work(here, transfers)
+	s.queue.Every("entitlements", entitlement.Again, func(ctx context.Context, _ *queue.Task) error { return keeper.Refresh(ctx) })
 	if err := s.first(ctx, here); err != nil {
 		return nil, err
 	}
@@ -74,11 +78,12 @@ func (s *Server) assemble(ctx context.Context, store *document.Store) (http.Hand
 			return nil, err
 		}
 	}
-	handler, err := rest.New(rest.Options{Service: service, Identity: s.identity, External: here.SignIn, Limiter: limit.New(time.Now), Policies: s.policies.Get,
+	handler, err := rest.New(rest.Options{Service: service, Identity: s.identity, External: here.SignIn,
+		Known: &entitlement.Door{Keeper: keeper, Service: service, Identity: s.identity}, Limiter: limit.New(time.Now), Policies: s.policies.Get,
 		Actions: slices.Concat(kinds.Actions(here), transfers.Actions()), InstallationID: s.ready.InstallationID, MaxBody: o.MaxBody, MaxPackage: o.MaxPackage, Logger: o.Logger,
 		Page: func(door *rest.Handler) http.Handler {
 			return page.New(page.Options{Service: service, Door: door, Name: o.Name, Version: o.Version, Installation: s.ready.InstallationID, Logger: o.Logger,
-				Ways: here.SignIn, Follow: s.queue.Logs().Follow})
+				Ways: here.SignIn, Menu: keeper.Menu, Follow: s.queue.Logs().Follow})
 		}})
 	if err != nil {
 		return nil, err

@@ -169,6 +169,7 @@ var untold = []struct {
 	{"GET", "/api/capabilities", open(swagger.Schema{"Capabilities": swagger.Schema{"type": "array", "items": text}}), "newer than 2020.5"},
 	{"GET", "/api/configuration/feature-toggles", open(swagger.Schema{"FeatureToggles": swagger.Schema{"type": "array", "items": open(swagger.Schema{
 		"Name": text, "IsEnabled": boolean})}}), "newer than 2020.5"},
+	{"PUT", "/api/users/{id}/revoke-sessions", nil, "newer than 2020.5 (root of 2023.1)"},
 	{"POST", "/api/serviceaccounts/{id}/oidcidentities/create/v1", oidcIdentity, "newer than 2020.5 (GO serviceaccounts)"},
 	{"GET", "/api/serviceaccounts/{id}/oidcidentities/v1", open(swagger.Schema{"ServerUrl": text, "ExternalId": text, "Count": number,
 		"OidcIdentities": swagger.Schema{"type": "array", "items": oidcIdentity}}), "newer than 2020.5 (GO serviceaccounts)"},

@@ -28,7 +28,7 @@ func Categories() []Category {
 		{"MachineHasWarnings", "Machine found to have warnings"}, {"MachineHealthChanged", "Machine health changed"},
 		{"ManualInterventionInterruptionRaised", "Manual intervention interruption raised"}, {"MaintenanceModeEntered", "Maintenance mode entered"}, {"MaintenanceModeExited", "Maintenance mode exited"},
 		{"RunbookRunFailed", "Runbook run failed"}, {"RunbookRunQueued", "Runbook run queued"}, {"RunbookRunStarted", "Runbook run started"}, {"RunbookRunSucceeded", "Runbook run succeeded"},
-		{"TaskCanceled", "Task canceled"}, {"RateLimitExceeded", "Rate limit exceeded"}, {"LoginFailed", "Sign-in through a provider refused"},
+		{"TaskCanceled", "Task canceled"}, {"RateLimitExceeded", "Rate limit exceeded"}, {"LoginFailed", "Sign-in through a provider refused"}, {"LoginSucceeded", "Sign-in by the entitlement snapshot"},
 	}
 }
 

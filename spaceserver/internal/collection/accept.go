@@ -27,9 +27,7 @@ func (k *Kind) accept(sent octopus.Object, asked bool) (octopus.Object, error) {
 	var problems []string
 	var fitted octopus.Object
 	fitted.Set("Id", "")
-	for name, value := range k.shape.FitMembers(o, "", &problems).All() {
-		fitted.Set(name, value)
-	}
+	k.shape.FitInto(&fitted, o, "", &problems)
 	for _, name := range k.Required {
 		if value, _ := fitted.Get(name); len(value) == 0 || string(value) == "null" || strings.TrimSpace(string(value)) == `""` ||
 			strings.TrimSpace(fitted.Text(name)) == "" && value[0] == '"' {

@@ -5,12 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"odcm/kit/db"
 	"odcm/octopus"
 	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/permission"
@@ -39,80 +36,6 @@ type Change struct {
 
 // Cascading tells whether a deletion is part of the deletion of what owns the document.
 func (c *Change) Cascading() bool { return c.cascading }
-
-// batch is what all changes of one transaction share.
-type batch struct {
-	events  []document.Event
-	decides bool
-	spaces  bool
-	quiet   bool // no events: the first documents of a new server
-	at      time.Time
-}
-
-// Transact runs f in a transaction; the events of its changes are committed with it, or nothing is.
-func (s *Service) Transact(ctx context.Context, r Request, f func(c *Change) error) error {
-	return s.transact(ctx, r, false, f)
-}
-
-// Quietly is [Service.Transact] without events, for the first documents of a server.
-func (s *Service) Quietly(ctx context.Context, r Request, f func(c *Change) error) error {
-	return s.transact(ctx, r, true, f)
-}
-
-func (s *Service) transact(ctx context.Context, r Request, quiet bool, f func(c *Change) error) error {
-	var b *batch
-	err := s.Store.Tx(ctx, func(tx *sql.Tx) error {
-		b = &batch{quiet: quiet, at: s.Now()}
-		c := &Change{Context: ctx, Service: s, Principal: r.Principal, Query: r.Query, Space: r.Space, Tx: tx, batch: b}
-		if err := f(c); err != nil {
-			return err
-		}
-		if len(b.events) > 0 && !b.quiet {
-			if err := s.watch(c, slices.Clip(b.events)); err != nil {
-				return err
-			}
-		}
-		if b.decides {
-			if _, err := s.Store.Next(ctx, tx, "security", 1); err != nil {
-				return err
-			}
-		}
-		// Last, so that the counter of events is locked for as short as can be, and always after all others.
-		return s.Store.Append(ctx, tx, b.events...)
-	})
-	if err != nil {
-		return explain(err)
-	}
-	if b.spaces {
-		if err := s.ReadDirectory(context.WithoutCancel(ctx)); err != nil {
-			return err
-		}
-	}
-	if b.decides {
-		s.decided()
-	}
-	if len(b.events) > 0 {
-		s.noted(b.events)
-	}
-	return nil
-}
-
-// Decides says that the change, though it is none of a kind that [Kind.Decides], changes who may do what: every replica
-// reads that again.
-func (c *Change) Decides() { c.batch.decides = true }
-
-// explain turns what the store says into what a client should read.
-func explain(err error) error {
-	switch {
-	case errors.Is(err, document.ErrChanged):
-		return problem.Conflict("resource").Because(err)
-	case db.IsUnique(err):
-		return problem.Invalid("The name or slug is already in use. Please choose another.").Because(err)
-	case db.IsFull(err):
-		return problem.New(507, "The server's disk is full: nothing was changed. Please tell your administrator.").Because(err)
-	}
-	return err
-}
 
 // Create adds a document as the client sent it.
 func (s *Service) Create(ctx context.Context, r Request, k *Kind, body octopus.Object) (Document, error) {
@@ -188,17 +111,30 @@ func (c *Change) Create(kind string, body octopus.Object) (octopus.Object, error
 	return octopus.ParseObject(row.Body)
 }
 
+// Reserve takes the id of a document that is created later in the transaction, for others that name it before.
+func (c *Change) Reserve(kind string) (id string, err error) {
+	number, err := c.Service.Store.Next(c.Context, c.Tx, kind, 1)
+	if err != nil {
+		return "", err
+	}
+	id = kind + "-" + strconv.FormatInt(number, 10)
+	if c.batch.reserved == nil {
+		c.batch.reserved = map[string]int64{}
+	}
+	c.batch.reserved[id] = number
+	return id, nil
+}
+
 // Get reads a document of the change's space or of the whole server, within the transaction.
 func (c *Change) Get(kind, id string) (octopus.Object, bool, error) {
-	row, err := c.row(kind, id)
-	if errors.Is(err, document.ErrNone) || (err == nil && row.Space != "" && row.Space != c.Space) {
+	o, err := c.Service.Store.Object(c.Context, c.Tx, kind, id, c.Space)
+	if errors.Is(err, document.ErrNone) && c.Space != "" {
+		o, err = c.Service.Store.Object(c.Context, c.Tx, kind, id, "")
+	}
+	if errors.Is(err, document.ErrNone) {
 		return octopus.Object{}, false, nil
 	}
-	if err != nil {
-		return octopus.Object{}, false, err
-	}
-	o, err := octopus.ParseObject(row.Body)
-	return o, true, err
+	return o, err == nil, err
 }
 
 // row prefers the change's own space: packages of two spaces may have the same id.
@@ -298,7 +234,6 @@ func (c *Change) Copy(kind, id, newID string, edit func(o *octopus.Object)) (oct
 	if err != nil {
 		return made, err
 	}
-	row.Distinct = !k.Shared && k.Title != "-" && row.Name != ""
 	row.State = strings.ToLower(made.Text(k.State))
 	row.Sealed = map[string]string{}
 	for path, plain := range secret {
@@ -307,7 +242,7 @@ func (c *Change) Copy(kind, id, newID string, edit func(o *octopus.Object)) (oct
 		}
 	}
 	row.Body = c.Service.shown(row.Body, row.Sealed)
-	return made, c.Service.Store.Update(c.Context, c.Tx, row)
+	return made, c.Service.Store.Rewrite(c.Context, c.Tx, row)
 }
 
 func (c *Change) create(k *Kind, sent octopus.Object, asked bool) (document.Row, error) {
@@ -331,10 +266,12 @@ func (c *Change) create(k *Kind, sent octopus.Object, asked bool) (document.Row,
 	if asked && row.Space != "" && k.Scope == InBoth && !c.Service.Directory().Has(row.Space) {
 		return row, problem.Invalid("The space '" + row.Space + "' does not exist.")
 	}
-	if row.Sequence, err = c.Service.Store.Next(c.Context, c.Tx, k.Name, 1); err != nil {
+	n.ID = sent.Text("Id")
+	if number, ok := c.batch.reserved[n.ID]; ok && !asked {
+		row.Sequence = number
+	} else if row.Sequence, err = c.Service.Store.Next(c.Context, c.Tx, k.Name, 1); err != nil {
 		return row, err
 	}
-	n.ID = sent.Text("Id")
 	switch {
 	case !asked && n.ID != "":
 	case k.Number != nil:
@@ -424,7 +361,11 @@ func (c *Change) update(k *Kind, old document.Row, before, sent octopus.Object, 
 			return old, err
 		}
 	}
-	if err := c.Service.Store.Update(c.Context, c.Tx, row); err != nil {
+	write := c.Service.Store.Update
+	if row.Found(old) {
+		write = c.Service.Store.Rewrite
+	}
+	if err := write(c.Context, c.Tx, row); err != nil {
 		return old, n.taken(err)
 	}
 	n.note("Modified", row)

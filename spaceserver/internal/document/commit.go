@@ -70,7 +70,7 @@ func (s *Store) run(group []*job) {
 	results := make([]error, len(group))
 	err := errApart
 	if len(group) > 1 {
-		err = s.DB.Tx(context.Background(), func(tx *sql.Tx) error { return s.together(tx, group, results) })
+		err = s.tx(context.Background(), func(tx *sql.Tx) error { return s.together(tx, group, results) })
 	}
 	for i, j := range group {
 		switch {
@@ -84,7 +84,7 @@ func (s *Store) run(group []*job) {
 }
 
 func (s *Store) alone(j *job) error {
-	return s.DB.Tx(j.ctx, func(tx *sql.Tx) error { return guarded(j, tx) })
+	return s.tx(j.ctx, func(tx *sql.Tx) error { return guarded(j, tx) })
 }
 
 // together runs each job in a savepoint, so that one that is refused takes nothing from the others.

@@ -2,7 +2,10 @@ package document
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"iter"
+	"slices"
 	"strings"
 
 	"odcm/kit/db"
@@ -107,6 +110,31 @@ func (s *Store) List(ctx context.Context, h db.Querier, q Query) (rows []Row, to
 	w = q.where()
 	err = h.QueryRowContext(ctx, "SELECT count(*) FROM spaceserver_document"+w.text(), w.args...).Scan(&total)
 	return rows, total, err
+}
+
+// Bodies reads the bodies of documents by their ids, in no order and as little as can be: a dashboard tells a little of thousands.
+// A body is good until each returns.
+func (s *Store) Bodies(ctx context.Context, h db.Querier, kind string, ids []string, each func(id, space string, body []byte)) error {
+	const many = 256 // parameters: a statement of that length is kept
+	for some := range slices.Chunk(ids, many) {
+		rows, err := h.QueryContext(ctx, "SELECT id, space, body FROM spaceserver_document WHERE kind = $1 AND id IN "+db.In(2, len(some)), append([]any{kind}, db.Args(some)...)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close() // also where a row cannot be read
+		for rows.Next() {
+			var id, space string
+			var body sql.RawBytes
+			if err := rows.Scan(&id, &space, &body); err != nil {
+				return err
+			}
+			each(id, space, body)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // LastPosition is the highest position among the documents of a kind in a space, -1 where there is none.

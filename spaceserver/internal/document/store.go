@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"odcm/kit/db"
+	"odcm/octopus"
 )
 
 //go:embed schema/*.sql
@@ -41,17 +42,20 @@ type Row struct {
 	Sealed   map[string]string // only read by Sealed
 }
 
-// Store reads and writes rows. Reads take the handle or transaction to use; writes take a transaction.
+// Store reads and writes rows. Reads take the handle or transaction to use; writes take a transaction of [Store.Tx].
 type Store struct {
 	DB *db.DB
 
 	commits committer
+	cache   cache
 }
 
 const (
 	insertDocument = "INSERT INTO spaceserver_document (" + columns + ", distinct_name, sealed, state) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,1,$10,$11,$12,$13)"
 	updateDocument = `UPDATE spaceserver_document SET owner=$1, project=$2, name=$3, slug=$4, distinct_name=$5,
 		position=$6, body=$7, sealed=$8, state=$9, revision=revision+1 WHERE kind=$10 AND id=$11 AND space=$12 AND revision=$13`
+	rewriteDocument = `UPDATE spaceserver_document SET body=$1, sealed=$2, state=$3, revision=revision+1
+		WHERE kind=$4 AND id=$5 AND space=$6 AND revision=$7`
 	nextNumber = `INSERT INTO spaceserver_counter (name, value) VALUES ($1, $2)
 		ON CONFLICT (name) DO UPDATE SET value = spaceserver_counter.value + $2 RETURNING value`
 	insertEvent = `INSERT INTO spaceserver_event (auto_id, space, category, document_type, user_id, occurred, related, body)
@@ -86,11 +90,51 @@ func scan(r db.Row) (Row, error) {
 
 // Get reads one document by its id. Space "*" takes it from whichever space holds it.
 func (s *Store) Get(ctx context.Context, q db.Querier, kind, id, space string) (Row, error) {
+	const byID = "SELECT " + columns + " FROM spaceserver_document WHERE kind = $1 AND id = $2"
 	if space == "*" {
-		return scan(q.QueryRowContext(ctx, "SELECT "+columns+" FROM spaceserver_document WHERE kind = $1 AND id = $2", kind, id))
+		return scan(q.QueryRowContext(ctx, byID, kind, id))
 	}
-	return scan(q.QueryRowContext(ctx,
-		"SELECT "+columns+" FROM spaceserver_document WHERE kind = $1 AND id = $2 AND space = $3", kind, id, space))
+	return scan(q.QueryRowContext(ctx, byID+" AND space = $3", kind, id, space))
+}
+
+// Object is what one document says, for reading only: what is to be written is read by [Store.Get], with its revision.
+func (s *Store) Object(ctx context.Context, q db.Querier, kind, id, space string) (octopus.Object, error) {
+	p, caches := place{kind, id, space}, space != "*" && !s.DB.Postgres()
+	since := 0
+	if caches {
+		var o octopus.Object
+		var ok bool
+		if o, ok, since = s.cache.find(p); ok {
+			return o, nil
+		}
+	}
+	r, err := s.Get(ctx, q, kind, id, space)
+	if err != nil {
+		return octopus.Object{}, err
+	}
+	o, err := octopus.ParseObject(r.Body)
+	if err == nil && caches {
+		s.cache.keep(p, o, len(r.Body), since)
+	}
+	return o, err
+}
+
+// changes notes what a transaction changes.
+func (s *Store) changes(tx *sql.Tx, p place) {
+	if !s.DB.Postgres() {
+		s.cache.change(tx, p)
+	}
+}
+
+// tx is [db.DB.Tx], after which the cache knows that the transaction has ended.
+func (s *Store) tx(ctx context.Context, f func(tx *sql.Tx) error) error {
+	var begun *sql.Tx
+	defer func() { s.cache.end(begun) }()
+	return s.DB.Tx(ctx, func(tx *sql.Tx) error {
+		s.cache.end(begun)
+		begun = tx
+		return f(tx)
+	})
 }
 
 // Find reads one document by its slug or, where no slug fits, its name.
@@ -131,6 +175,7 @@ func (s *Store) AnySealed(ctx context.Context) (bool, error) {
 
 // Insert adds a document. A name or slug that is taken gives an error for which [db.IsUnique] holds.
 func (s *Store) Insert(ctx context.Context, tx *sql.Tx, r Row) error {
+	s.changes(tx, place{r.Kind, r.ID, r.Space})
 	_, err := tx.ExecContext(ctx, insertDocument,
 		r.Kind, r.ID, r.Space, r.Owner, r.Project, r.Name, r.Slug, r.Position, r.Sequence, string(r.Body), r.distinct(), sealedText(r.Sealed), r.State)
 	return err
@@ -138,8 +183,23 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, r Row) error {
 
 // Update replaces a document that still has the revision, or returns [ErrChanged].
 func (s *Store) Update(ctx context.Context, tx *sql.Tx, r Row) error {
-	result, err := tx.ExecContext(ctx, updateDocument,
-		r.Owner, r.Project, r.Name, r.Slug, r.distinct(), r.Position, string(r.Body), sealedText(r.Sealed), r.State, r.Kind, r.ID, r.Space, r.Revision)
+	return s.replace(ctx, tx, r, updateDocument, r.Owner, r.Project, r.Name, r.Slug, r.distinct(), r.Position, string(r.Body), sealedText(r.Sealed), r.State, r.Kind, r.ID, r.Space, r.Revision)
+}
+
+// Rewrite is [Store.Update] for a document that is found as before: only its text and its state are new. The database writes
+// every index anew whose columns a statement names, and most changes are of this kind.
+func (s *Store) Rewrite(ctx context.Context, tx *sql.Tx, r Row) error {
+	return s.replace(ctx, tx, r, rewriteDocument, string(r.Body), sealedText(r.Sealed), r.State, r.Kind, r.ID, r.Space, r.Revision)
+}
+
+// Found tells whether two rows are looked up by the same.
+func (r Row) Found(like Row) bool {
+	return r.Owner == like.Owner && r.Project == like.Project && r.Name == like.Name && r.Slug == like.Slug && r.Position == like.Position
+}
+
+func (s *Store) replace(ctx context.Context, tx *sql.Tx, r Row, statement string, args ...any) error {
+	s.changes(tx, place{r.Kind, r.ID, r.Space})
+	result, err := tx.ExecContext(ctx, statement, args...)
 	if err != nil {
 		return err
 	}
@@ -151,6 +211,7 @@ func (s *Store) Update(ctx context.Context, tx *sql.Tx, r Row) error {
 
 // Delete removes a document.
 func (s *Store) Delete(ctx context.Context, tx *sql.Tx, kind, id, space string) error {
+	s.changes(tx, place{kind, id, space})
 	_, err := tx.ExecContext(ctx, "DELETE FROM spaceserver_document WHERE kind=$1 AND id=$2 AND space=$3", kind, id, space)
 	return err
 }
@@ -158,10 +219,12 @@ func (s *Store) Delete(ctx context.Context, tx *sql.Tx, kind, id, space string) 
 // DeleteSpace removes every document of a space, its tasks from the queue with their logs, and what is known of its
 // deployments and triggers. Its events stay: audit outlives what it tells of.
 func (s *Store) DeleteSpace(ctx context.Context, tx *sql.Tx, space string) error {
+	s.changes(tx, everything)
 	for _, query := range []string{
 		"DELETE FROM spaceserver_log WHERE task IN (SELECT id FROM spaceserver_document WHERE kind = 'ServerTasks' AND space=$1)",
 		"DELETE FROM spaceserver_queue WHERE space=$1",
 		"DELETE FROM spaceserver_deployment WHERE space=$1",
+		"DELETE FROM spaceserver_outcome WHERE space=$1",
 		"DELETE FROM spaceserver_trigger WHERE space=$1",
 		"DELETE FROM spaceserver_occasion WHERE space=$1",
 		"DELETE FROM spaceserver_document WHERE space=$1",

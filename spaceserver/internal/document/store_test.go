@@ -30,7 +30,7 @@ func each(t *testing.T, f func(t *testing.T, s *document.Store)) {
 
 func tx(t *testing.T, s *document.Store, f func(tx *sql.Tx) error) error {
 	t.Helper()
-	return s.DB.Tx(context.Background(), f)
+	return s.Tx(context.Background(), f)
 }
 
 func row(id, space, name string) document.Row {
@@ -111,6 +111,20 @@ func TestOldRevisionsAreRefused(t *testing.T) {
 		if err := tx(t, s, func(tx *sql.Tx) error { return s.Update(ctx, tx, r) }); !errors.Is(err, document.ErrChanged) {
 			t.Errorf("an old revision: %v", err)
 		}
+		if err := tx(t, s, func(tx *sql.Tx) error { return s.Rewrite(ctx, tx, r) }); !errors.Is(err, document.ErrChanged) {
+			t.Errorf("an old revision: %v", err)
+		}
+		if r, err = s.Get(ctx, s.DB.Read(), "Things", "Things-1", "Spaces-1"); err != nil {
+			t.Fatal(err)
+		}
+		r.Body, r.Sealed, r.State, r.Name = []byte(`{"Id":"Things-1","n":2}`), map[string]string{"/x": "sealed"}, "open", "another"
+		if err := tx(t, s, func(tx *sql.Tx) error { return s.Rewrite(ctx, tx, r) }); err != nil {
+			t.Fatal(err)
+		}
+		open, _, err := s.List(ctx, s.DB.Read(), document.Query{Kind: "Things", States: []string{"open"}})
+		if err != nil || len(open) != 1 || string(open[0].Body) != string(r.Body) || open[0].Name != "a" || open[0].Revision != r.Revision+1 {
+			t.Errorf("rewritten: %v, %v", open, err)
+		}
 		sealed, err := s.Sealed(ctx, s.DB.Read(), "Things", "Things-1", "Spaces-1")
 		if err != nil || sealed["/x"] != "sealed" {
 			t.Errorf("sealed: %v, %v", sealed, err)
@@ -165,6 +179,29 @@ func TestListsInOrderAndPages(t *testing.T) {
 			}
 			if ids != c.ids || total != c.total {
 				t.Errorf("%s: %q of %d, want %q of %d", name, ids, total, c.ids, c.total)
+			}
+		}
+	})
+}
+
+func TestBodiesOfThousands(t *testing.T) {
+	each(t, func(t *testing.T, s *document.Store) {
+		const many = 1000
+		var rows []document.Row
+		ids := []string{"Things-none"}
+		for i := range many {
+			r := row(fmt.Sprint("Things-", i), fmt.Sprint("Spaces-", i%2), fmt.Sprint(i))
+			rows, ids = append(rows, r), append(ids, r.ID)
+		}
+		insert(t, s, rows...)
+		found := map[string]string{}
+		err := s.Bodies(context.Background(), s.DB.Read(), "Things", ids, func(id, space string, body []byte) { found[id] = space + string(body) })
+		if err != nil || len(found) != many {
+			t.Fatalf("%d bodies: %v", len(found), err)
+		}
+		for _, r := range rows {
+			if found[r.ID] != r.Space+string(r.Body) {
+				t.Errorf("%s is %s", r.ID, found[r.ID])
 			}
 		}
 	})

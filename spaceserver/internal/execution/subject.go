@@ -102,17 +102,16 @@ func (s *subject) get(ctx context.Context, kind, id string) (octopus.Object, boo
 	}
 	store := s.service.Store
 	space := s.space
-	if s.service.Kind(kind).Scope != collection.InSpace {
+	switch s.service.Kind(kind).Scope {
+	case collection.InSystem:
+		space = ""
+	case collection.InBoth:
 		space = "*"
 	}
-	row, err := store.Get(ctx, store.DB.Read(), kind, id, space)
+	o, err := store.Object(ctx, store.DB.Read(), kind, id, space)
 	if errors.Is(err, document.ErrNone) {
 		return octopus.Object{}, false, nil
 	}
-	if err != nil {
-		return octopus.Object{}, false, err
-	}
-	o, err := octopus.ParseObject(row.Body)
 	return o, err == nil, err
 }
 

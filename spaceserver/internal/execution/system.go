@@ -135,10 +135,12 @@ func (x *execution) earlier(ctx context.Context, all []value) ([]value, error) {
 	if err := names("Octopus.Release.PreviousForEnvironment", last[0].Source); err != nil {
 		return nil, err
 	}
-	w.States = []string{"Success"}
-	good, err := ledger.List(ctx, read, w)
-	if err != nil || len(good) == 0 {
-		return all, err
+	good := last
+	if last[0].State != "Success" {
+		w.States = []string{"Success"}
+		if good, err = ledger.List(ctx, read, w); err != nil || len(good) == 0 {
+			return all, err
+		}
 	}
 	all = append(all, value{"Octopus.Deployment.PreviousSuccessful.Id", good[0].ID, false})
 	return all, names("Octopus.Release.CurrentForEnvironment", good[0].Source)

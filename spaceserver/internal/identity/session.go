@@ -27,6 +27,15 @@ type Session struct {
 
 // Start makes a session for a user.
 func (s *Service) Start(ctx context.Context, user string, keep bool) (Session, error) {
+	return s.start(ctx, user, keep, time.Time{})
+}
+
+// StartUntil makes a session that ends then at the latest.
+func (s *Service) StartUntil(ctx context.Context, user string, until time.Time) (Session, error) {
+	return s.start(ctx, user, false, until)
+}
+
+func (s *Service) start(ctx context.Context, user string, keep bool, until time.Time) (Session, error) {
 	policy, err := s.Policy(ctx)
 	if err != nil {
 		return Session{}, err
@@ -35,6 +44,9 @@ func (s *Service) Start(ctx context.Context, user string, keep bool) (Session, e
 	session := Session{Token: rand.Text() + rand.Text(), CSRF: rand.Text() + rand.Text(), User: user, Keep: keep && policy.Remember, Expires: now.Add(policy.Longest)}
 	if !session.Keep {
 		session.Expires = now.Add(min(longest, policy.Longest))
+	}
+	if !until.IsZero() && until.Before(session.Expires) {
+		session.Expires = until
 	}
 	return session, s.store.DB.Tx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM spaceserver_session WHERE expires < $1", db.Millis(now)); err != nil {

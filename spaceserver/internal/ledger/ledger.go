@@ -54,9 +54,11 @@ func Add(ctx context.Context, tx *sql.Tx, e Entry) error {
 	if _, err := tx.ExecContext(ctx, "UPDATE spaceserver_deployment SET newest = false WHERE "+place+" AND newest", e.Line, e.Environment, e.Tenant, e.Channel); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO spaceserver_deployment ("+columns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,true,false)",
-		e.ID, e.Kind, e.Space, e.Project, e.Line, e.Source, e.Channel, e.Environment, e.Tenant, e.Task, e.State, e.Number, db.Millis(e.Created), 0)
-	return err
+	if _, err := tx.ExecContext(ctx, "INSERT INTO spaceserver_deployment ("+columns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,true,false)",
+		e.ID, e.Kind, e.Space, e.Project, e.Line, e.Source, e.Channel, e.Environment, e.Tenant, e.Task, e.State, e.Number, db.Millis(e.Created), 0); err != nil {
+		return err
+	}
+	return note(ctx, tx, e, false)
 }
 
 // Of finds the entry of a task; false where the task is of another kind.
@@ -83,15 +85,34 @@ func Began(ctx context.Context, tx *sql.Tx, id, state string) error {
 	return err
 }
 
-// End records how the entry ended. What succeeded is what is there now, unless something newer succeeded before it.
+// End records how the entry, as it was read in the transaction, ended. What succeeded is what is there now, unless something
+// newer succeeded before it.
 func End(ctx context.Context, tx *sql.Tx, e Entry, state string, at time.Time) error {
-	if _, err := tx.ExecContext(ctx, "UPDATE spaceserver_deployment SET state = $1, completed = $2 WHERE id = $3", state, db.Millis(at), e.ID); err != nil {
+	succeeded := state == "Success"
+	good := succeeded && e.Newest
+	if good {
+		if _, err := tx.ExecContext(ctx, "UPDATE spaceserver_deployment SET good = false WHERE "+place+" AND good", e.Line, e.Environment, e.Tenant, e.Channel); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE spaceserver_deployment SET state = $1, completed = $2, good = $3 WHERE id = $4", state, db.Millis(at), good, e.ID); err != nil || !succeeded {
 		return err
 	}
-	if state != "Success" {
-		return nil
+	if !good {
+		if err := mark(ctx, tx, e); err != nil {
+			return err
+		}
 	}
-	return mark(ctx, tx, e)
+	return note(ctx, tx, e, true)
+}
+
+// note keeps the outcome of an entry that was added, or that succeeded. Where nothing is to be written the row is locked on
+// PostgreSQL nevertheless (its manual: INSERT, conflict_action), so that [recount] waits for the entry and counts it.
+func note(ctx context.Context, tx *sql.Tx, e Entry, succeeded bool) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO spaceserver_outcome (source, tenant, environment, space, succeeded) VALUES ($1,$2,$3,$4,$5)
+		ON CONFLICT (source, tenant, environment) DO UPDATE SET succeeded = true WHERE excluded.succeeded AND NOT spaceserver_outcome.succeeded`,
+		e.Source, e.Tenant, e.Environment, e.Space, succeeded)
+	return err
 }
 
 // mark finds again which entry of a place is the newest and which the newest good one.
@@ -117,10 +138,30 @@ func Remove(ctx context.Context, tx *sql.Tx, id string) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM spaceserver_deployment WHERE id = $1", id); err != nil {
 		return err
 	}
-	if !e.Newest && !e.Good {
-		return nil
+	if e.Newest || e.Good {
+		if err := mark(ctx, tx, e); err != nil {
+			return err
+		}
 	}
-	return mark(ctx, tx, e)
+	return recount(ctx, tx, e)
+}
+
+// recount finds again what became of an entry's release or snapshot in its place, from the entries that are left. It locks the
+// outcome first, so that no entry is added or succeeds there meanwhile.
+func recount(ctx context.Context, tx *sql.Tx, e Entry) error {
+	if err := note(ctx, tx, e, false); err != nil {
+		return err
+	}
+	const left = " (SELECT 1 FROM spaceserver_deployment WHERE source = $1 AND tenant = $2 AND environment = $3"
+	for _, query := range []string{
+		"DELETE FROM spaceserver_outcome WHERE source = $1 AND tenant = $2 AND environment = $3 AND NOT EXISTS" + left + ")",
+		"UPDATE spaceserver_outcome SET succeeded = EXISTS" + left + " AND state = 'Success') WHERE source = $1 AND tenant = $2 AND environment = $3",
+	} {
+		if _, err := tx.ExecContext(ctx, query, e.Source, e.Tenant, e.Environment); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Query narrows a list; empty members mean any.
@@ -164,8 +205,9 @@ type Outcome struct {
 // Outcomes tell where a release or snapshot was deployed or run, once for each place: however often it went there.
 func Outcomes(ctx context.Context, q db.Querier, source string) ([]Outcome, error) {
 	return db.Collect(ctx, q, func(r db.Row) (o Outcome, err error) {
-		return o, r.Scan(&o.Environment, &o.Tenant, &o.Succeeded)
-	}, "SELECT environment, tenant, max(CASE WHEN state = 'Success' THEN 1 ELSE 0 END) FROM spaceserver_deployment WHERE source = $1 GROUP BY tenant, environment", source)
+		err = r.Scan(&o.Environment, &o.Tenant, &o.Succeeded)
+		return o, err
+	}, "SELECT environment, tenant, succeeded FROM spaceserver_outcome WHERE source = $1", source)
 }
 
 func (w Query) where() (string, []any) {

@@ -3,8 +3,10 @@ package ledger_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +19,7 @@ import (
 )
 
 // TestMarksFollowTheHistory: whatever is queued, ends and is deleted, in whatever order, the marked entries are the newest of each
-// place and the newest that succeeded.
+// place and the newest that succeeded, and the outcomes of each release are those of its entries.
 func TestMarksFollowTheHistory(t *testing.T) {
 	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, url string) {
@@ -54,11 +56,15 @@ func TestMarksFollowTheHistory(t *testing.T) {
 					model = slices.Delete(model, at, at+1)
 				case kind >= 1 && open >= 0:
 					state := rapid.SampledFrom([]string{"Success", "Failed", "Canceled"}).Draw(t, "state")
-					do(func(tx *sql.Tx) error { return ledger.End(ctx, tx, model[open], state, time.Now()) })
+					do(func(tx *sql.Tx) error {
+						e, _, err := ledger.Get(ctx, tx, model[open].ID)
+						return errors.Join(err, ledger.End(ctx, tx, e, state, time.Now()))
+					})
 					model[open].State = state
 				default:
 					n++
-					e := ledger.Entry{ID: fmt.Sprint("Deployments-", n), Kind: ledger.Deployments, Space: "Spaces-1", Project: line, Line: line, Source: "Releases-1", Channel: rapid.SampledFrom([]string{"Channels-1", "Channels-2"}).Draw(t, "channel"),
+					source := fmt.Sprint(rapid.SampledFrom([]string{"Releases-1", "Releases-2"}).Draw(t, "source"), line)
+					e := ledger.Entry{ID: fmt.Sprint("Deployments-", n), Kind: ledger.Deployments, Space: "Spaces-1", Project: line, Line: line, Source: source, Channel: rapid.SampledFrom([]string{"Channels-1", "Channels-2"}).Draw(t, "channel"),
 						Environment: rapid.SampledFrom([]string{"Environments-1", "Environments-2"}).Draw(t, "environment"), Task: fmt.Sprint("ServerTasks-", n), State: "Queued", Number: n, Created: time.Now()}
 					do(func(tx *sql.Tx) error { return ledger.Add(ctx, tx, e) })
 					model = append(model, e)
@@ -82,8 +88,75 @@ func TestMarksFollowTheHistory(t *testing.T) {
 					t.Fatalf("marks of %+v: newest is %d, good is %d", e, newest[place], good[place])
 				}
 			}
+			for _, source := range []string{"Releases-1" + line, "Releases-2" + line} {
+				want := map[ledger.Outcome]bool{}
+				for _, e := range model {
+					if e.Source == source {
+						want[ledger.Outcome{Environment: e.Environment}] = want[ledger.Outcome{Environment: e.Environment}] || e.State == "Success"
+					}
+				}
+				got, err := ledger.Outcomes(ctx, tx, source)
+				if err != nil || len(got) != len(want) {
+					t.Fatalf("outcomes %+v, want %v: %v", got, want, err)
+				}
+				for _, o := range got {
+					if succeeded, ok := want[ledger.Outcome{Environment: o.Environment, Tenant: o.Tenant}]; !ok || succeeded != o.Succeeded {
+						t.Fatalf("outcomes %+v, want %v", got, want)
+					}
+				}
+			}
 			n++
 		})
+	})
+}
+
+// TestOutcomesOfWhatHappensAtOnce removes a release's entries from a place while others are added and end there, as replicas do.
+func TestOutcomesOfWhatHappensAtOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.EachURL(t, func(t *testing.T, url string) {
+		ctx := context.Background()
+		d, err := db.Open(ctx, url, db.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.Close() })
+		if _, err := document.Open(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+		do := func(f func(tx *sql.Tx) error) {
+			if err := d.Tx(ctx, f); err != nil {
+				t.Error(err)
+			}
+		}
+		entry := func(source string, n int64) ledger.Entry {
+			return ledger.Entry{ID: fmt.Sprint("Deployments-", n), Kind: ledger.Deployments, Space: "Spaces-1", Project: "Projects-1", Line: "Projects-1", Source: source,
+				Environment: "Environments-1", Task: fmt.Sprint("ServerTasks-", n), State: "Queued", Number: n, Created: time.Now()}
+		}
+		for round := range int64(40) {
+			source := fmt.Sprint("Releases-", round)
+			old, running, next := entry(source, 3*round+1), entry(source, 3*round+2), entry(source, 3*round+3)
+			do(func(tx *sql.Tx) error { return errors.Join(ledger.Add(ctx, tx, old), ledger.Add(ctx, tx, running)) })
+			var all sync.WaitGroup
+			all.Go(func() { do(func(tx *sql.Tx) error { return ledger.Remove(ctx, tx, old.ID) }) })
+			succeeds := round%2 == 0
+			all.Go(func() {
+				do(func(tx *sql.Tx) error {
+					if !succeeds {
+						return ledger.Remove(ctx, tx, running.ID)
+					}
+					e, _, err := ledger.Get(ctx, tx, running.ID)
+					return errors.Join(err, ledger.End(ctx, tx, e, "Success", time.Now()))
+				})
+			})
+			if !succeeds {
+				all.Go(func() { do(func(tx *sql.Tx) error { return ledger.Add(ctx, tx, next) }) })
+			}
+			all.Wait()
+			got, err := ledger.Outcomes(ctx, d.Read(), source)
+			if want := (ledger.Outcome{Environment: "Environments-1", Succeeded: succeeds}); err != nil || len(got) != 1 || got[0] != want {
+				t.Fatalf("outcomes %+v, want %+v: %v", got, want, err)
+			}
+		}
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"odcm/kit/web/design"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/configuration"
+	"odcm/spaceserver/internal/entitlement"
 	"odcm/spaceserver/internal/page/dashboard"
 	"odcm/spaceserver/internal/page/infrastructure"
 	"odcm/spaceserver/internal/page/library"
@@ -38,6 +40,10 @@ type Door interface {
 	visit.Door
 	SignIn(w http.ResponseWriter, r *http.Request, username, password string, keep bool) error
 	SignOut(w http.ResponseWriter, r *http.Request) error
+	// Offered tells whom the browser may go on as, while ODCM does not answer: entitlement.ErrNone where nobody.
+	Offered(r *http.Request) (entitlement.Offer, error)
+	// Enter starts the session that was offered.
+	Enter(w http.ResponseWriter, r *http.Request) error
 }
 
 // Ways tells how people can sign in: package signin.
@@ -57,8 +63,9 @@ type Options struct {
 	Ways                        Ways // nil for the password only
 	// Follow tells what a task writes; nil where logs do not change while one looks.
 	Follow task.Follow
-	// ODCM is the address of the ODCM that this Space is enlisted with: its menu of Spaces gets its place in the header.
-	ODCM   string
+	// Menu is the address of the script of ODCM's menu of Spaces, which has its place in the header; "" where no ODCM signs
+	// people in here. It asks nobody and never fails.
+	Menu   func(ctx context.Context) string
 	Logger *slog.Logger
 }
 
@@ -67,10 +74,22 @@ var files embed.FS
 
 // policy lets the pages use their own style sheets, scripts and icons, and nothing else: no script and no style stands in a
 // page itself, so there is nothing to give a nonce to.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'%[1]s; img-src 'self' data:; connect-src 'self'%[1]s; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// beside is what the policy adds for ODCM's menu of Spaces: its script, and what that asks.
+func beside(menu string) string {
+	u, err := url.Parse(menu)
+	if err != nil || u.Host == "" || strings.ContainsAny(u.Host, "; '\"") {
+		return ""
+	}
+	return " " + u.Scheme + "://" + u.Host
+}
 
 // New makes the handler of everything that is not below /api.
 func New(o Options) http.Handler {
+	if o.Menu == nil {
+		o.Menu = func(context.Context) string { return "" }
+	}
 	// Style sheets are packed for the first page, not at the start: most Space servers never show one.
 	assets := sync.OnceValue(func() *design.Assets {
 		a := design.NewAssets("/assets/")
@@ -82,9 +101,10 @@ func New(o Options) http.Handler {
 	})
 	mux := http.NewServeMux()
 	p := &pages{o, assets}
-	desk := &visit.Desk{Door: o.Door, Service: o.Service, Mux: mux, Assets: assets, Version: o.Version, ODCM: o.ODCM, Logger: o.Logger, SignIn: p.ask}
+	desk := &visit.Desk{Door: o.Door, Service: o.Service, Mux: mux, Assets: assets, Version: o.Version, Menu: o.Menu, Logger: o.Logger, SignIn: p.ask}
 	mux.HandleFunc("GET /assets/", func(w http.ResponseWriter, r *http.Request) { assets().ServeHTTP(w, r) })
 	mux.HandleFunc("POST /sign-in", p.signIn)
+	mux.HandleFunc("POST /sign-in/known", p.enter)
 	desk.Show("/sign-in", func(v *visit.Visit) visit.Page { v.Leave("/"); return visit.Page{} })
 	mux.HandleFunc("POST /sign-out", p.signOut)
 	mux.HandleFunc("POST /theme", theme)
@@ -107,7 +127,7 @@ func New(o Options) http.Handler {
 	server.Serve(desk)
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("Content-Security-Policy", fmt.Sprintf(policy, beside(o.Menu(r.Context()))))
 		guarded.ServeHTTP(w, r)
 	})
 }
@@ -166,7 +186,11 @@ func (p *pages) form(w http.ResponseWriter, r *http.Request, status int, failed 
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	if err := signIn(frame, p.Name, local(next), r.PostFormValue("username"), failed, providers, forms).Render(r.Context(), w); err != nil && r.Context().Err() == nil {
+	offer, err := p.Door.Offered(r)
+	if err != nil && !errors.Is(err, entitlement.ErrNone) {
+		p.Logger.ErrorContext(r.Context(), "the entitlements could not be read", "error", err)
+	}
+	if err := signIn(frame, p.Name, local(next), r.PostFormValue("username"), failed, providers, forms, offer).Render(r.Context(), w); err != nil && r.Context().Err() == nil {
 		p.Logger.ErrorContext(r.Context(), "a page could not be written", "path", r.URL.Path, "error", err)
 	}
 }
@@ -181,7 +205,17 @@ func local(next string) string {
 
 func (p *pages) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	err := p.Door.SignIn(w, r, r.PostFormValue("username"), r.PostFormValue("password"), r.PostFormValue("keep") != "")
+	p.goOn(w, r, p.Door.SignIn(w, r, r.PostFormValue("username"), r.PostFormValue("password"), r.PostFormValue("keep") != ""))
+}
+
+// enter lets somebody in by the entitlement snapshot, who asked for it on the form.
+func (p *pages) enter(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	p.goOn(w, r, p.Door.Enter(w, r))
+}
+
+// goOn leads to where somebody wanted to go, or says why the sign-in failed.
+func (p *pages) goOn(w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
 		http.Redirect(w, r, local(r.PostFormValue("next")), http.StatusSeeOther)
 		return

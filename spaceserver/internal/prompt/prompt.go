@@ -150,11 +150,7 @@ const secretMember = "SensitiveFormValues"
 // Values reads what was answered for a deployment ("Deployments") or a run ("RunbookRuns"): values by the ids of variables,
 // and which of them are secret. It is for the server's own use: nothing of it may be answered.
 func Values(ctx context.Context, service *collection.Service, kind, id, space string) (values map[string]string, secret map[string]bool, err error) {
-	row, err := service.Store.Get(ctx, service.Store.DB.Read(), kind, id, space)
-	if err != nil {
-		return nil, nil, err
-	}
-	o, err := octopus.ParseObject(row.Body)
+	o, err := service.Store.Object(ctx, service.Store.DB.Read(), kind, id, space)
 	if err != nil {
 		return nil, nil, err
 	}

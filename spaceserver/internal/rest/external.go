@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"odcm/spaceserver/internal/collection"
+	"odcm/spaceserver/internal/entitlement"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/limit"
 	"odcm/spaceserver/internal/problem"
@@ -143,6 +144,15 @@ func (h *Handler) answered(c *collection.Call) (any, error) {
 		header := h.Cookies(session, done.Secure)
 		for _, name := range []string{signin.StateCookie, signin.NonceCookie} {
 			header.Add("Set-Cookie", (&http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true}).String())
+		}
+		if done.ODCM {
+			known, err := h.Known.Remember(c.Context, entitlement.Entrant{User: done.User, Issuer: done.Issuer, Subject: done.Subject, Secure: done.Secure})
+			if err != nil {
+				return nil, err
+			}
+			if known != nil {
+				header.Add("Set-Cookie", known.String())
+			}
 		}
 		return redirect(done.Return, header), nil
 	})

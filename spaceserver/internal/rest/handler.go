@@ -15,6 +15,7 @@ import (
 
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/document"
+	"odcm/spaceserver/internal/entitlement"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/limit"
 	"odcm/spaceserver/internal/permission"
@@ -27,7 +28,9 @@ type Options struct {
 	Service  *collection.Service
 	Identity *identity.Service
 	External *signin.Service
-	Limiter  *limit.Limiter
+	// Known lets people in whom the entitlement snapshot names, while ODCM does not answer.
+	Known   *entitlement.Door
+	Limiter *limit.Limiter
 	// Policies are the rate limiting policies by their scope, as they are now.
 	Policies       func(ctx context.Context) (limit.Policies, error)
 	Actions        []collection.Action // beside those of the kinds

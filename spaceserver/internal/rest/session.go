@@ -9,6 +9,7 @@ import (
 
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/configuration"
+	"odcm/spaceserver/internal/entitlement"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/limit"
 	"odcm/spaceserver/internal/permission"
@@ -190,6 +191,37 @@ func (h *Handler) SignIn(w http.ResponseWriter, r *http.Request, username, passw
 		w.Header().Add("Set-Cookie", cookie)
 	}
 	return nil
+}
+
+// Offered tells whom the browser may go on as, while ODCM does not answer: entitlement.ErrNone where nobody.
+func (h *Handler) Offered(r *http.Request) (entitlement.Offer, error) {
+	return h.Known.Offered(r.Context(), knownAs(r))
+}
+
+// Enter sets the cookies of a session by the entitlement snapshot.
+func (h *Handler) Enter(w http.ResponseWriter, r *http.Request) error {
+	if err := h.attempt(limit.SignIn(), address(r)); err != nil {
+		return err
+	}
+	session, err := h.Known.Enter(r.Context(), knownAs(r), address(r))
+	if errors.Is(err, entitlement.ErrNone) {
+		return problem.Invalid("ODCM answers again, or its entitlement snapshot does not name you any more: please sign in by way of ODCM.")
+	}
+	if err != nil {
+		return err
+	}
+	for _, cookie := range h.Cookies(session, r.TLS != nil)["Set-Cookie"] {
+		w.Header().Add("Set-Cookie", cookie)
+	}
+	return nil
+}
+
+func knownAs(r *http.Request) string {
+	cookie, err := r.Cookie(entitlement.Cookie)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
 }
 
 // SignOut ends the session of the request.

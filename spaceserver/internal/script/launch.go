@@ -31,9 +31,6 @@ type launch struct {
 	files   map[string]string // to lie in the folder while it runs: the script and its modules
 }
 
-// command is the command line, which wants the feed as descriptor 3.
-func (l *launch) command() []string { return append([]string{l.program}, l.args...) }
-
 // bashStart reads the feed without starting a program, where the descriptor can be opened again: not where it is a
 // socket, as sshd makes them.
 const bashStart = `{ __octopus_feed=$(</dev/fd/3) || __octopus_feed=$(cat <&3); } 2>/dev/null; exec 3<&-; eval "$__octopus_feed"`
@@ -82,21 +79,30 @@ func newlines(text string) string { return strings.ReplaceAll(text, "\r\n", "\n"
 
 func bashFeed(w Work) string {
 	var b strings.Builder
-	b.WriteString("unset __octopus_feed\n" + bashFunctions)
-	b.WriteString("get_octopusvariable() {\n  case \"${1:-}\" in\n")
+	write := func(texts ...string) {
+		for _, text := range texts {
+			b.WriteString(text)
+		}
+	}
+	size := len(bashFunctions) + 1<<10
+	for name, value := range w.Variables {
+		size += len(name) + len(value) + 32
+	}
+	b.Grow(size) // there may be megabytes
+	write("unset __octopus_feed\n", bashFunctions, "get_octopusvariable() {\n  case \"${1:-}\" in\n")
 	names := slices.Sorted(maps.Keys(w.Variables))
 	for _, name := range names {
-		b.WriteString("  " + bashQuoted(name) + ") printf '%s\\n' " + bashQuoted(w.Variables[name]) + " ;;\n")
+		write("  ", bashQuoted(name), ") printf '%s\\n' ", bashQuoted(w.Variables[name]), " ;;\n")
 	}
-	b.WriteString("  *) echo ;;\n  esac\n}\n")
+	write("  *) echo ;;\n  esac\n}\n")
 	if strings.Contains(w.Body, "octopus_parameters") { // only newer bash has such arrays
-		b.WriteString("declare -A octopus_parameters=(\n")
+		write("declare -A octopus_parameters=(\n")
 		for _, name := range names {
-			b.WriteString("[" + bashQuoted(name) + "]=" + bashQuoted(w.Variables[name]) + "\n")
+			write("[", bashQuoted(name), "]=", bashQuoted(w.Variables[name]), "\n")
 		}
-		b.WriteString(")\n")
+		write(")\n")
 	}
-	b.WriteString(". \"$OctopusFolder/Script.sh\" " + w.Arguments + "\n")
+	write(". \"$OctopusFolder/Script.sh\" ", w.Arguments, "\n")
 	return b.String()
 }
 

@@ -63,10 +63,6 @@ func NewLocal(o LocalOptions) *Local {
 	return &Local{o: o}
 }
 
-// programs is where scripts find programs, and where the server looks for what runs them: its own PATH may lead to
-// folders that other users cannot read.
-const programs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // ready makes the folders, tries which walls this host allows, and removes what a server that was killed left behind.
 func (l *Local) ready(ctx context.Context) error {
 	l.preparing.Lock()
@@ -122,29 +118,20 @@ func (l *Local) Check(ctx context.Context, say func(text string)) error {
 	say("Scripts run on this server, " + l.wall.Describe(0) + ".")
 	var there []string
 	for _, program := range []string{"bash", "pwsh", "python3"} {
-		if found(program) {
+		if _, err := wall.Find(program); err == nil {
 			there = append(there, program)
 		}
 	}
 	say("Found: " + strings.Join(there, ", ") + ".")
-	if !found("bash") {
+	if _, err := wall.Find("bash"); err != nil {
 		return missing("bash")
 	}
 	return nil
 }
 
-func found(program string) bool {
-	for dir := range strings.SplitSeq(programs, ":") {
-		if info, err := os.Stat(filepath.Join(dir, program)); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return true
-		}
-	}
-	return false
-}
-
 func missing(program string) error {
 	name := map[string]string{"bash": "Bash", "pwsh": "PowerShell", "python3": "Python 3"}[program]
-	return problem.New(422, "%s is not installed on the Space server: there is no '%s' in %s. Install it there, or run the script on a target that has it.", name, program, programs)
+	return problem.New(422, "%s is not installed on the Space server: there is no '%s' in %s. Install it there, or run the script on a target that has it.", name, program, wall.Programs)
 }
 
 // Upload lays a file below the root. What a script planted there leads nowhere else. Of the mode counts what it gives the
@@ -230,7 +217,8 @@ func (l *Local) Run(ctx context.Context, w Work, out Output) error {
 	if err := l.ready(ctx); err != nil {
 		return err
 	}
-	if !found(started.program) {
+	program, err := wall.Find(started.program)
+	if err != nil {
 		return missing(started.program)
 	}
 	if w.Folder == "" {
@@ -251,7 +239,7 @@ func (l *Local) Run(ctx context.Context, w Work, out Output) error {
 	out.Message("stdout-default", map[string]string{})
 	s := newScreen(out, l.o.Output)
 	defer s.end()
-	err = run.execute(ctx, wall.Command{Args: started.command(), Stdin: strings.NewReader(started.feed),
+	err = run.execute(ctx, wall.Command{Args: append([]string{program}, started.args...), Stdin: strings.NewReader(started.feed),
 		Stdout: func(r io.Reader) error { return s.copy(r, false) }, Stderr: func(r io.Reader) error { return s.copy(r, true) }})
 	if ctx.Err() != nil {
 		return err
@@ -388,7 +376,14 @@ func (r *run) remove() {
 		}
 		return
 	}
-	if err := os.RemoveAll(r.folder); err == nil {
+	for _, name := range r.laid {
+		_ = os.Remove(filepath.Join(r.folder, name)) // most scripts leave nothing else
+	}
+	err := os.Remove(r.folder)
+	if err != nil {
+		err = os.RemoveAll(r.folder)
+	}
+	if err == nil {
 		_ = os.Remove(r.note) // one that stays makes the next start look again
 	}
 	for dir := filepath.Dir(r.folder); dir != r.local.root && len(dir) > len(r.local.root); dir = filepath.Dir(dir) {
@@ -405,9 +400,10 @@ func (r *run) temporary() string {
 	return r.folder
 }
 
-// environment is all that the script gets to see of one.
+// environment is all that the script gets to see of one. Without SHELL bash would search for it among the host's users,
+// which takes it as long as all else, and not find the script's.
 func (r *run) environment() []string {
-	return []string{"PATH=" + programs + ":" + r.folder, "HOME=" + r.folder, "TMPDIR=" + r.temporary(), "OctopusFolder=" + r.folder,
+	return []string{"PATH=" + wall.Programs + ":" + r.folder, "SHELL=/bin/sh", "HOME=" + r.folder, "TMPDIR=" + r.temporary(), "OctopusFolder=" + r.folder,
 		"LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "POWERSHELL_TELEMETRY_OPTOUT=1", "DOTNET_CLI_TELEMETRY_OPTOUT=1"}
 }
 

@@ -16,6 +16,7 @@ const (
 	longestMessage = 4 << 20  // of a line with a service message in it: a value may be a whole file
 	mostArtifacts  = 1000
 	mostOutput     = 20 << 20 // of text, and as much of messages
+	mostAtOnce     = 32 << 10 // that is read
 )
 
 // screen is between what a script prints and the [Output]: it puts lines together, takes service messages out and
@@ -41,8 +42,8 @@ func newScreen(out Output, limit int64) *screen {
 
 // copy reads a stream to its end.
 func (s *screen) copy(r io.Reader, stderr bool) error {
-	buffer := make([]byte, 0, longestLine)
-	chunk := make([]byte, 32<<10)
+	var buffer []byte
+	chunk := make([]byte, 1<<10) // most scripts say little; who says much is read in larger pieces
 	for {
 		n, err := r.Read(chunk)
 		for data := chunk[:n]; len(data) > 0; {
@@ -60,7 +61,10 @@ func (s *screen) copy(r io.Reader, stderr bool) error {
 			}
 		}
 		if cap(buffer) > longestMessage/4 && len(buffer) == 0 {
-			buffer = make([]byte, 0, longestLine)
+			buffer = nil
+		}
+		if n == len(chunk) && n < mostAtOnce {
+			chunk = make([]byte, 2*n)
 		}
 		if err != nil {
 			if len(buffer) > 0 {

@@ -176,12 +176,17 @@ func (s *Shape) fitObject(raw json.RawMessage, path string, problems *[]string) 
 
 // FitMembers brings the members of an object into the shape, as fit does with any value. The path is what problems begin
 // with; without one they begin with the member.
-func (s *Shape) FitMembers(sent octopus.Object, path string, problems *[]string) octopus.Object {
+func (s *Shape) FitMembers(sent octopus.Object, path string, problems *[]string) (fitted octopus.Object) {
+	s.FitInto(&fitted, sent, path, problems)
+	return fitted
+}
+
+// FitInto is [Shape.FitMembers] behind the members that an object has.
+func (s *Shape) FitInto(fitted *octopus.Object, sent octopus.Object, path string, problems *[]string) {
 	if path != "" {
 		path += "."
 	}
 	rest := sent.Clone()
-	var fitted octopus.Object
 	for _, m := range s.members {
 		value, ok := rest.Get(m.name)
 		if !ok {
@@ -197,7 +202,6 @@ func (s *Shape) FitMembers(sent octopus.Object, path string, problems *[]string)
 	for name, value := range rest.All() {
 		fitted.Set(name, value)
 	}
-	return fitted
 }
 
 // IsObject tells whether the template is an object with members.

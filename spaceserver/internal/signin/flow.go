@@ -19,6 +19,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"odcm/kit/db"
+	"odcm/spaceserver/internal/entitlement"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/problem"
 )
@@ -190,8 +191,10 @@ type Reply struct {
 
 // Done is who signed in, and where to go now.
 type Done struct {
-	User, Return string
-	Secure       bool
+	User, Return    string
+	Issuer, Subject string // whose word it was, and who it said
+	ODCM            bool   // the issuer says that it is one (see package entitlement)
+	Secure          bool
 }
 
 // Finish ends a sign-in: it checks that this browser began it, gets the token, and finds or makes the user.
@@ -234,7 +237,17 @@ func (s *Service) Finish(ctx context.Context, route string, r Reply) (Done, erro
 	if err != nil {
 		return Done{}, err
 	}
-	return Done{user, state.RedirectAfterLoginTo, state.UsingSecureConnection}, nil
+	return Done{user, state.RedirectAfterLoginTo, claims.text("iss"), claims.text("sub"), s.odcm(ctx, p.issuer), state.UsingSecureConnection}, nil
+}
+
+// odcm tells whether the issuer is an ODCM, by what it said of itself.
+func (s *Service) odcm(ctx context.Context, issuer string) bool {
+	provider, err := s.discover(ctx, issuer)
+	if err != nil {
+		return false
+	}
+	var said entitlement.Discovery
+	return provider.Claims(&said) == nil && said.IsODCM()
 }
 
 // code keeps of an error that a provider names what RFC 6749 lets it be made of, so that nothing else is shown.

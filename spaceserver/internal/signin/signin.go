@@ -25,6 +25,7 @@ import (
 	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/configuration"
+	"odcm/spaceserver/internal/entitlement"
 	"odcm/spaceserver/internal/identity"
 	"odcm/spaceserver/internal/problem"
 )
@@ -39,8 +40,16 @@ type Options struct {
 	Installation func() string
 	// PlainIssuers lets a service account trust an issuer without TLS: for a computer that develops, and for tests.
 	PlainIssuers bool
-	Now          func() time.Time // time.Now if nil
-	Logger       *slog.Logger
+	// Companion tells which of the providers is an ODCM, and whether it answers; nil for none.
+	Companion Companion
+	Now       func() time.Time // time.Now if nil
+	Logger    *slog.Logger
+}
+
+// Companion is the ODCM that signs people in here: package entitlement.
+type Companion interface {
+	Companion(ctx context.Context) (entitlement.Companion, error)
+	Reachable(ctx context.Context) bool
 }
 
 // Service signs in.
@@ -152,6 +161,26 @@ func (s *Service) Providers(ctx context.Context) ([]Provider, error) {
 	return all, err
 }
 
+// Sources lists the enabled OpenID providers with what this server is to them.
+func (s *Service) Sources(ctx context.Context) ([]entitlement.Source, error) {
+	var all []entitlement.Source
+	for _, p := range slots {
+		on, err := s.Enabled(ctx, p.section)
+		if err != nil {
+			return nil, err
+		}
+		if !on {
+			continue
+		}
+		c, err := s.settings(ctx, p.route)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entitlement.Source{Slot: p.name, Issuer: c.issuer, Client: c.client, Secret: c.secret})
+	}
+	return all, nil
+}
+
 // Enabled tells whether the provider of a configuration section is on.
 func (s *Service) Enabled(ctx context.Context, section string) (bool, error) {
 	o, err := configuration.Read(ctx, s.Service.Store, section)
@@ -159,18 +188,26 @@ func (s *Service) Enabled(ctx context.Context, section string) (bool, error) {
 }
 
 // AutoLogin is where whoever has no session is sent at once: the only way to sign in, where AutoLoginEnabled says so and
-// there is one and no form; "" else.
+// there is one and no form; "" else. Where that one is ODCM, a form may stay beside it as a way in for emergencies: it is
+// shown while ODCM does not answer.
 func (s *Service) AutoLogin(ctx context.Context) (string, error) {
 	o, err := configuration.Read(ctx, s.Service.Store, configuration.Authentication)
 	if err != nil || !o.Bool("AutoLoginEnabled") {
 		return "", err
 	}
-	forms, err := s.Enabled(ctx, configuration.UsernamePassword)
-	if err != nil || forms {
-		return "", err
-	}
 	all, err := s.Providers(ctx)
 	if err != nil || len(all) != 1 {
+		return "", err
+	}
+	if s.Companion != nil {
+		if c, err := s.Companion.Companion(ctx); err != nil || c.Slot == all[0].Name {
+			if err != nil || !s.Companion.Reachable(ctx) {
+				return "", err
+			}
+			return all[0].URL, nil
+		}
+	}
+	if forms, err := s.Enabled(ctx, configuration.UsernamePassword); err != nil || forms {
 		return "", err
 	}
 	return all[0].URL, nil

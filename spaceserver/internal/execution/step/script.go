@@ -119,8 +119,9 @@ func syntaxOf(file string) script.Syntax {
 // run runs a script of people's with all variables, and tells how it failed.
 func (w *Worker) run(ctx context.Context, p *run.Piece, place script.Place, work script.Work, out *output) error {
 	work.Modules = w.Modules[work.Syntax]
-	work.Variables = map[string]string{}
-	for _, name := range p.Variables.Names("") {
+	names := p.Variables.Names("")
+	work.Variables = make(map[string]string, len(names))
+	for _, name := range names {
 		value, there, err := p.Variables.Get(name)
 		if err != nil {
 			return fmt.Errorf("the variable '%s' cannot be evaluated: %w", name, err)

@@ -135,20 +135,25 @@ func only(ids []string) string {
 
 // ahead picks of entries, which come newest first, the newest of each place; and the newest good one where the newest is not.
 func ahead(entries []ledger.Entry, projects map[string]octopus.Object) (newest, good []ledger.Entry) {
-	first, succeeded := map[string]ledger.Entry{}, map[string]bool{}
+	type place struct{ project, environment, tenant, channel string }
+	apart := map[string]bool{}
+	for id, o := range projects {
+		apart[id] = o.Bool("DiscreteChannelRelease")
+	}
+	state, succeeded := map[place]string{}, map[place]bool{}
 	for _, e := range entries {
-		place := e.Project + " " + e.Environment + " " + e.Tenant
-		if projects[e.Project].Bool("DiscreteChannelRelease") {
-			place += " " + e.Channel
+		at := place{project: e.Project, environment: e.Environment, tenant: e.Tenant}
+		if apart[e.Project] {
+			at.channel = e.Channel
 		}
-		was, seen := first[place]
+		was, seen := state[at]
 		switch {
 		case !seen:
-			first[place] = e
+			state[at] = e.State
 			newest = append(newest, e)
-		case e.Good && was.State != "Success" && !succeeded[place]:
+		case e.Good && was != "Success" && !succeeded[at]:
 			good = append(good, e)
-			succeeded[place] = true
+			succeeded[at] = true
 		}
 	}
 	return newest, good

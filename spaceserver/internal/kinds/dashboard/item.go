@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"odcm/spaceserver/internal/collection"
-	"odcm/spaceserver/internal/document"
 	"odcm/spaceserver/internal/kinds/part"
 	"odcm/spaceserver/internal/ledger"
 )
@@ -68,21 +67,14 @@ func newReading(c *collection.Call, entries []ledger.Entry) (reading, error) {
 // facts reads those of documents by their ids.
 func (r reading) facts(kind string, ids []string) (map[string]facts, error) {
 	found := make(map[string]facts, len(ids))
-	const many = 500 // parameters of one statement
-	for some := range slices.Chunk(ids, many) {
-		rows, _, err := r.Service.Store.List(r.Context, r.Q, document.Query{Kind: kind, IDs: some, Order: document.OldestFirst})
-		if err != nil {
-			return nil, err
+	err := r.Service.Store.Bodies(r.Context, r.Q, kind, ids, func(id, space string, body []byte) {
+		if space == "" || space == r.Space {
+			var f facts
+			_ = json.Unmarshal(body, &f) // a member of another shape counts as none, as elsewhere
+			found[id] = f
 		}
-		for _, row := range rows {
-			if row.Space == "" || row.Space == r.Space {
-				var f facts
-				_ = json.Unmarshal(row.Body, &f) // a member of another shape counts as none, as elsewhere
-				found[row.ID] = f
-			}
-		}
-	}
-	return found, nil
+	})
+	return found, err
 }
 
 // common are the members that items of both dashboards have.

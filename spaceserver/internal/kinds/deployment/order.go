@@ -151,34 +151,37 @@ func (k course) queue(h *host.Host, c *collection.Change, o Order, environment, 
 		body.Set("DeploymentFreezeNames", o.FreezeNames)
 		body.Set("DeploymentFreezeOverrideReason", o.FreezeReason)
 	}
-	made, err := c.Create("Deployments", body)
-	if err != nil {
-		return none, err
-	}
-	id := made.Text("Id")
-	task, err := h.Queue.Enqueue(c, queue.Request{Name: "Deploy", Description: title, Space: c.Space, Project: k.project.Text("Id"), Due: o.QueueTime, Expires: o.Expires, By: c.Principal.ID,
-		Arguments: map[string]any{"DeploymentId": id, "EnvironmentId": environment.Text("Id"), "TenantId": part.OrNull(tenant.Text("Id"))},
-		Serial:    "deploy/" + k.project.Text("Id") + "/" + environment.Text("Id") + "/" + tenant.Text("Id")})
-	if err != nil {
-		return none, err
-	}
-	e := ledger.Entry{ID: id, Kind: ledger.Deployments, Space: c.Space, Project: k.project.Text("Id"), Line: k.project.Text("Id"), Source: k.release.Text("Id"), Channel: k.channel.Text("Id"),
+	e := ledger.Entry{Kind: ledger.Deployments, Space: c.Space, Project: k.project.Text("Id"), Line: k.project.Text("Id"), Source: k.release.Text("Id"), Channel: k.channel.Text("Id"),
 		Environment: environment.Text("Id"), Tenant: tenant.Text("Id"), Created: at}
-	return Queued(c, e, made, task, title, o, overridden)
+	return Queue(h, c, e, body, queue.Request{Name: "Deploy", Description: title, Due: o.QueueTime, Expires: o.Expires,
+		Arguments: map[string]any{"EnvironmentId": e.Environment, "TenantId": part.OrNull(e.Tenant)},
+		Serial:    "deploy/" + e.Project + "/" + e.Environment + "/" + e.Tenant}, o.Trigger, overridden)
 }
 
-// Queued completes a deployment or run that was made and whose task is queued: it names its task, stands in the ledger, and
-// there is an event.
-func Queued(c *collection.Change, e ledger.Entry, made, task octopus.Object, title string, o Order, overridden string) (octopus.Object, error) {
+// Queue makes a deployment or run and queues its task, each of which names the other. It stands in the ledger, and there is
+// an event, which says what asked by itself and which deployment freeze was overridden.
+func Queue(h *host.Host, c *collection.Change, e ledger.Entry, body octopus.Object, r queue.Request, trigger, overridden string) (octopus.Object, error) {
+	var err error
+	if e.ID, err = c.Reserve(e.Kind); err != nil {
+		return octopus.Object{}, err
+	}
+	r.Space, r.Project, r.By = c.Space, e.Project, c.Principal.ID
+	r.Arguments[noun(e)+"Id"] = e.ID
+	task, err := h.Queue.Enqueue(c, r)
+	if err != nil {
+		return octopus.Object{}, err
+	}
 	e.Task, e.State, e.Number = task.Text("Id"), "Queued", part.Number(e.ID)
-	if err := c.Edit(e.Kind, e.ID, func(d *octopus.Object) error { d.Set("TaskId", e.Task); return nil }); err != nil {
+	body.Set("Id", e.ID)
+	body.Set("TaskId", e.Task)
+	made, err := c.Create(e.Kind, body)
+	if err != nil {
 		return made, err
 	}
-	made.Set("TaskId", e.Task)
 	if err := ledger.Add(c.Context, c.Tx, e); err != nil {
 		return made, err
 	}
-	return made, note(c, noun(e)+"Queued", title, told("was queued", o.Trigger, overridden), e)
+	return made, note(c, noun(e)+"Queued", r.Description, told("was queued", trigger, overridden), e)
 }
 
 // told is what an event says of how something was queued.

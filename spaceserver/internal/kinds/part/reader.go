@@ -31,17 +31,13 @@ func (r Reader) Get(kind, id string) (octopus.Object, bool, error) {
 	if id == "" {
 		return octopus.Object{}, false, nil
 	}
-	row, err := r.Service.Store.Get(r.Context, r.Q, kind, id, r.Space)
+	o, err := r.Service.Store.Object(r.Context, r.Q, kind, id, r.Space)
 	if errors.Is(err, document.ErrNone) {
-		row, err = r.Service.Store.Get(r.Context, r.Q, kind, id, "")
+		o, err = r.Service.Store.Object(r.Context, r.Q, kind, id, "")
 	}
 	if errors.Is(err, document.ErrNone) {
 		return octopus.Object{}, false, nil
 	}
-	if err != nil {
-		return octopus.Object{}, false, err
-	}
-	o, err := octopus.ParseObject(row.Body)
 	return o, err == nil, err
 }
 

@@ -154,18 +154,9 @@ func enqueue(h *host.Host, c *collection.Change, o Order, p parts) (octopus.Obje
 		"UseGuidedFailure": deployment.Guided(o.Guided, p.runbook, p.environment), "SkipActions": part.Some(o.SkipActions), "SpecificMachineIds": part.Some(o.SpecificMachines), "ExcludedMachineIds": part.Some(o.ExcludeMachines),
 		"ForcePackageDownload": o.ForceDownload || p.runbook.Bool("ForcePackageDownload"), "DeployedBy": c.Principal.Username, "DeployedById": c.Principal.ID})
 	answers.Keep(&body)
-	made, err := c.Create("RunbookRuns", body)
-	if err != nil {
-		return none, err
-	}
-	id := made.Text("Id")
-	task, err := h.Queue.Enqueue(c, queue.Request{Name: "RunbookRun", Description: title, Space: c.Space, Project: p.project.Text("Id"), Due: o.QueueTime, Expires: o.Expires, By: c.Principal.ID,
-		Arguments: map[string]any{"RunbookRunId": id, "RunbookId": p.runbook.Text("Id"), "EnvironmentId": p.environment.Text("Id"), "TenantId": part.OrNull(p.tenant.Text("Id"))},
-		Serial:    "run/" + p.runbook.Text("Id") + "/" + p.environment.Text("Id") + "/" + p.tenant.Text("Id")})
-	if err != nil {
-		return none, err
-	}
-	e := ledger.Entry{ID: id, Kind: ledger.RunbookRuns, Space: c.Space, Project: p.project.Text("Id"), Line: p.runbook.Text("Id"), Source: p.snapshot.Text("Id"),
+	e := ledger.Entry{Kind: ledger.RunbookRuns, Space: c.Space, Project: p.project.Text("Id"), Line: p.runbook.Text("Id"), Source: p.snapshot.Text("Id"),
 		Environment: p.environment.Text("Id"), Tenant: p.tenant.Text("Id"), Created: at}
-	return deployment.Queued(c, e, made, task, title, o.Order, "")
+	return deployment.Queue(h, c, e, body, queue.Request{Name: "RunbookRun", Description: title, Due: o.QueueTime, Expires: o.Expires,
+		Arguments: map[string]any{"RunbookId": e.Line, "EnvironmentId": e.Environment, "TenantId": part.OrNull(e.Tenant)},
+		Serial:    "run/" + e.Line + "/" + e.Environment + "/" + e.Tenant}, o.Trigger, "")
 }

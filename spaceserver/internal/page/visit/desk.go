@@ -35,8 +35,9 @@ type Desk struct {
 	Mux     *http.ServeMux
 	Assets  func() *design.Assets
 	Version string
-	ODCM    string // the address of the ODCM that this Space is enlisted with, "" for none
-	Logger  *slog.Logger
+	// Menu is the address of the script of ODCM's menu of Spaces; "" where no ODCM signs people in here.
+	Menu   func(ctx context.Context) string
+	Logger *slog.Logger
 	// SignIn answers whoever is not signed in.
 	SignIn func(w http.ResponseWriter, r *http.Request)
 }
@@ -303,7 +304,7 @@ func (v *Visit) render(status int, page Page) {
 		Assets: v.desk.Assets(), Product: Product, Version: v.desk.Version, Title: page.Title, Intro: page.Intro, Crumbs: page.Crumbs,
 		Actions: page.Actions, Tabs: page.Tabs, Headless: page.Headless, Theme: design.ThemeOf(v.r), User: v.Who.Username, UserDetail: v.role(),
 		Nav: v.nav(page.Nav), Find: "Find a project or a page", SettingsHref: "/profile", Extra: []string{"space.css", "space.js"}, Since: "0",
-		Menu: switcher(v, v.desk.ODCM),
+		Menu: switcher(v, v.desk.Menu(v.Context())),
 	}
 	if frame.Flash = v.takeFlash(); frame.Flash != "" {
 		frame.FlashTone = "success"

@@ -73,16 +73,16 @@ func (c *Cell) Run(ctx context.Context, command Command) error {
 	// The parent-death signal belongs to the thread that starts the command: it must live as long (prctl(2)).
 	go func() {
 		runtime.LockOSThread() // the thread ends with the goroutine: see enter
-		err := c.enter()
+		leave, err := c.enter()
 		if err == nil {
 			err = cmd.Start()
 		}
-		if err != nil {
-			started <- err
-			return
+		started <- err
+		if err == nil {
+			err = cmd.Wait()
 		}
-		started <- nil
-		ended <- cmd.Wait()
+		leave()
+		ended <- err
 	}()
 	if err := <-started; err != nil {
 		return fmt.Errorf("the script could not be started: %w", full(err))
@@ -106,7 +106,6 @@ func (c *Cell) Run(ctx context.Context, command Command) error {
 	case err = <-ended:
 	case <-ctx.Done():
 		_ = cmd.Process.Kill() // it may have ended just now
-		c.kill()
 		err = <-ended
 	}
 	c.kill()

@@ -10,23 +10,32 @@ import (
 )
 
 // enter readies the calling thread, from which the command is started, and which has to end then: namespaces, Landlock and
-// the vow to gain no rights bind a thread and what it starts, for good.
-func (c *Cell) enter() error {
+// the vow to gain no rights bind a thread and what it starts, for good. leave ends what the command left when it has ended.
+func (c *Cell) enter() (leave func(), err error) {
+	leave = func() {}
 	switch c.kind {
 	case ownNamespaces:
+		n, err := c.namespaces.take()
+		if err != nil {
+			return leave, err
+		}
+		leave = func() { c.namespaces.leave(n, c.User) }
 		if err := unix.Unshare(unix.CLONE_FS); err != nil { // setns(2) wants it
-			return fmt.Errorf("view of the script: %w", err)
+			return leave, fmt.Errorf("view of the script: %w", err)
 		}
 		if err := unix.Setns(int(c.view.Fd()), unix.CLONE_NEWNS); err != nil {
-			return fmt.Errorf("view of the script: %w", err)
+			return leave, fmt.Errorf("view of the script: %w", err)
 		}
-		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) // setuid programs give no rights
+		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWPID); err != nil {
+			return leave, fmt.Errorf("process namespace of the script: %w", err)
+		}
+		return leave, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) // setuid programs give no rights
 	case ownUser:
-		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		return leave, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	case landlocked:
-		return c.landlock()
+		return leave, c.landlock()
 	}
-	return nil
+	return leave, nil
 }
 
 // newView makes a mount namespace in which the hidden folder is empty but for the folder for scripts, and /proc shows a

@@ -2,7 +2,13 @@
 // kills all that it started.
 package wall
 
-import "os"
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
 
 // Options are where scripts run and what they may use up. All are required.
 type Options struct {
@@ -22,4 +28,19 @@ func Passable(folder string) error {
 		return err
 	}
 	return os.Chmod(folder, 0o711)
+}
+
+// Programs is where scripts find programs, and where the server looks for what runs them: its own PATH may lead to
+// folders that other users cannot read.
+const Programs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Find is the path of a program.
+func Find(program string) (string, error) {
+	for dir := range strings.SplitSeq(Programs, ":") {
+		file := filepath.Join(dir, program)
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return file, nil
+		}
+	}
+	return "", fmt.Errorf("%s in %s: %w", program, Programs, fs.ErrNotExist)
 }

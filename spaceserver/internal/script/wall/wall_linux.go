@@ -27,6 +27,8 @@ type Wall struct {
 	stage  string   // empty folder that a view of the hidden one is built on
 	hidden string   // the data folder, or the folder above it that other users may not enter anyway
 	last   atomic.Int64
+
+	namespaces namespaces // where the server is root
 }
 
 type kind int
@@ -34,8 +36,8 @@ type kind int
 const (
 	// ownNamespaces: the server is root. Scripts run as a user of their own, within one view of the files for all: of the
 	// data folder there is nothing but the folder for work, and /proc shows nobody another's processes (proc(5), hidepid).
-	// Each script has a process namespace, whose processes all die with the first one (pid_namespaces(7)), and an IPC
-	// namespace. A view for each script would cost ten times what the script does: the kernel mounts and unmounts one at a time.
+	// Each script has a process namespace to itself while it runs, and an IPC namespace of its own. A view for each script
+	// would cost ten times what the script does: the kernel mounts and unmounts one at a time.
 	ownNamespaces kind = iota
 	// userNamespace: the server is not root. Each script has these namespaces and a view to itself in a user namespace
 	// (user_namespaces(7)).
@@ -222,8 +224,9 @@ func (c *Cell) environment() []string {
 	return []string{CookieName + "=" + c.cookie}
 }
 
-// limits are commands of a shell that set them. One that is lower already stays, as only root could raise it.
-func (o *Options) limits() string {
+// limits are commands of a shell that set them. One that is lower already stays, as only root could raise it. The system's
+// shell counts the size of files in blocks of 512 bytes, bash in KiB.
+func (o *Options) limits(block uint64) string {
 	at := func(resource int, most int64) uint64 {
 		var now unix.Rlimit
 		if err := unix.Getrlimit(resource, &now); err != nil {
@@ -233,7 +236,7 @@ func (o *Options) limits() string {
 	}
 	// The number of processes is -p for dash, which has no -u, and -u for bash, whose -p is something else.
 	return fmt.Sprintf("ulimit -c 0; ulimit -n %d; ulimit -u %[2]d 2>/dev/null || ulimit -p %[2]d; ulimit -d %[3]d; ulimit -f %[4]d\n",
-		at(unix.RLIMIT_NOFILE, int64(o.Files)), at(unix.RLIMIT_NPROC, int64(o.Processes)), at(unix.RLIMIT_DATA, o.Memory)/1024, at(unix.RLIMIT_FSIZE, o.Disk)/512)
+		at(unix.RLIMIT_NOFILE, int64(o.Files)), at(unix.RLIMIT_NPROC, int64(o.Processes)), at(unix.RLIMIT_DATA, o.Memory)/1024, at(unix.RLIMIT_FSIZE, o.Disk)/block)
 }
 
 // shown is what a script may see of the hidden folder, as paths within that.
@@ -247,9 +250,8 @@ func (c *Cell) shown() (paths []string) {
 }
 
 // The wrapper is the system's shell, which starts faster than bash. It sets the limits, for which the server may have no
-// right (prlimit(2) wants CAP_SYS_RESOURCE). In a namespace it stays as the first process, which collects what the command
-// orphans. The command is not that itself because no signal from within a namespace ends its first process: a script's
-// kill $$ would do nothing.
+// right (prlimit(2) wants CAP_SYS_RESOURCE). In a user namespace it stays as the first process, for the reason that a
+// [namespace] has one.
 const (
 	wrapped = `exec 4>&2 2>/dev/null; (exec "$@" 2>&4 4>&-); exit $?`
 	plain   = `exec "$@"`
@@ -277,23 +279,27 @@ func (c *Cell) command(dir string, argv []string) *exec.Cmd {
 	if c.User != 0 {
 		attr.Credential = &syscall.Credential{Uid: uint32(c.User), Gid: uint32(c.User)}
 	}
-	script, args := c.o.limits()+plain, argv
+	script, args := c.o.limits(512)+plain, argv
 	switch c.kind {
 	case ownNamespaces:
-		attr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC // the mount namespace is the thread's: see enter
-		script = c.o.limits() + wrapped
+		attr.Cloneflags = syscall.CLONE_NEWIPC // the other namespaces are the thread's: see enter
+		attr.Pdeathsig = 0                     // the namespace dies with the server, and in it the server is no parent
 	case userNamespace:
 		attr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUSER
 		attr.Unshareflags = syscall.CLONE_NEWNS // which makes all mounts private before it does anything else
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 		attr.Credential = &syscall.Credential{NoSetGroups: true} // without it the rights would be those outside
-		script = viewed + c.o.limits() + wrapped
+		script = viewed + c.o.limits(512) + wrapped
 		args = append(append([]string{c.stage, c.hidden}, c.shown()...), "--", dir)
 		args = append(args, argv...)
 		dir = c.Folder // the other is entered in its new place
 	}
-	cmd := exec.CommandContext(context.Background(), "/bin/sh", append([]string{"-c", script, "sh"}, args...)...) // Run ends it, with all that it started
+	shell := append([]string{"/bin/sh", "-c", script, "sh"}, args...)
+	if c.kind != userNamespace && len(argv) > 2 && filepath.IsAbs(argv[0]) && filepath.Base(argv[0]) == "bash" && argv[1] == "-c" { // which sets its limits itself
+		shell = append([]string{argv[0], "-c", c.o.limits(1024) + argv[2]}, argv[3:]...)
+	}
+	cmd := exec.CommandContext(context.Background(), shell[0], shell[1:]...) // Run ends it, with all that it started
 	cmd.Dir, cmd.SysProcAttr = dir, attr
 	return cmd
 }

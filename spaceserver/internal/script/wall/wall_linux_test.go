@@ -29,7 +29,7 @@ func behind(t *testing.T, k kind) (c *Cell, data string) {
 	if err := os.WriteFile(filepath.Join(data, "key"), []byte("the-key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w, place, err := raise(t.Context(), k, Options{Data: data, Disk: 1 << 30, Memory: 1 << 30, Processes: 200, Files: 100, FirstUser: 53000}, root)
+	w, place, err := raise(t.Context(), k, Options{Data: data, Disk: 1 << 30, Memory: 1 << 30, Processes: 200, Files: 100, FirstUser: 53000 + users*int(k)}, root) // what other kinds kill may be a zombie for a while
 	if err != nil {
 		t.Skipf("this host does not allow it: %v", err)
 	}
@@ -65,7 +65,11 @@ func run(ctx context.Context, c *Cell, body string) (out, bad string, err error)
 			return err
 		}
 	}
-	err = c.Run(ctx, Command{Args: []string{"bash", "-c", body}, Dir: c.Folder, Env: []string{"PATH=/usr/bin:/bin"}, Stdin: strings.NewReader("fed"), Stdout: keep(&out), Stderr: keep(&bad)})
+	bash, err := Find("bash")
+	if err != nil {
+		return "", "", err
+	}
+	err = c.Run(ctx, Command{Args: []string{bash, "-c", body}, Dir: c.Folder, Env: []string{"PATH=" + Programs}, Stdin: strings.NewReader("fed"), Stdout: keep(&out), Stderr: keep(&bad)})
 	return out, bad, err
 }
 

@@ -40,6 +40,10 @@ type Issuer struct {
 	asked  []url.Values                       // token requests
 	keys   int                                // how often the keys were asked for
 	found  int                                // and discovery
+
+	down     bool           // answers nothing
+	snapshot map[string]any // of an ODCM, which it then is
+	header   string         // "typ" of the snapshot
 }
 
 // New starts a provider for a client until the end of the test; without a secret it serves the hybrid flow only.
@@ -56,7 +60,16 @@ func New(t testing.TB, id, secret string) *Issuer {
 	mux.HandleFunc("GET /keys", i.keySet)
 	mux.HandleFunc("GET /authorize", i.authorize)
 	mux.HandleFunc("POST /token", i.token)
-	server := httptest.NewServer(mux)
+	mux.HandleFunc("POST /entitlements", i.entitlements)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i.mu.Lock()
+		down := i.down
+		i.mu.Unlock()
+		if down {
+			panic(http.ErrAbortHandler) // the connection breaks
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	i.URL = server.URL
 	return i
@@ -186,8 +199,55 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	i.mu.Lock()
 	i.found++
 	i.mu.Unlock()
-	write(w, http.StatusOK, map[string]any{"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token", "jwks_uri": i.URL + "/keys",
-		"id_token_signing_alg_values_supported": []string{"RS256"}})
+	said := map[string]any{"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token", "jwks_uri": i.URL + "/keys",
+		"id_token_signing_alg_values_supported": []string{"RS256"}}
+	i.mu.Lock()
+	if i.snapshot != nil {
+		said["odcm_spaces_menu"], said["odcm_entitlements_endpoint"] = i.URL+"/spaces.js", i.URL+"/entitlements"
+	}
+	i.mu.Unlock()
+	write(w, http.StatusOK, said)
+}
+
+// Entitle makes the provider an ODCM whose snapshot holds the people by subject, with their groups. Further claims replace
+// the honest ones.
+func (i *Issuer) Entitle(typ string, people map[string][]string, forged map[string]any) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	listed := []map[string]any{}
+	for subject, groups := range people {
+		listed = append(listed, map[string]any{"sub": subject, "groups": groups})
+	}
+	now := i.now()
+	i.header, i.snapshot = typ, map[string]any{"iss": i.URL, "aud": i.ClientID, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "people": listed}
+	maps.Copy(i.snapshot, forged)
+}
+
+// Fail makes the provider answer nothing, or answer again.
+func (i *Issuer) Fail(down bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.down = down
+}
+
+func (i *Issuer) entitlements(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	snapshot, typ := i.snapshot, i.header
+	i.mu.Unlock()
+	if r.PostFormValue("client_id") != i.ClientID || r.PostFormValue("client_secret") != i.ClientSecret || snapshot == nil {
+		http.Error(w, "unauthorized", http.StatusUnauthorized)
+		return
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: i.key, KeyID: i.kid}}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	if err != nil {
+		i.t.Error(err)
+		return
+	}
+	text, err := jwt.Signed(signer).Claims(snapshot).Serialize()
+	if err != nil {
+		i.t.Error(err)
+	}
+	_, _ = w.Write([]byte(text))
 }
 
 func (i *Issuer) keySet(w http.ResponseWriter, _ *http.Request) {
