@@ -9,6 +9,7 @@ type (
 	ServerID   string // a machine on which instances run
 	UserID     string
 	GroupID    string
+	ProviderID string // a way to sign in: a directory, another company's OpenID provider
 	TaskID     string
 	EventID    int64 // position in the log of events; grows with every commit
 )

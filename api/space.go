@@ -103,6 +103,18 @@ type Connection struct {
 type Enlistment struct {
 	Connection
 	Spaces []EnlistedSpace `json:"spaces" minItems:"1" maxItems:"500"`
+	// SignIn and the two after it say what becomes of signing in.
+	SignIn         string          `json:"signIn,omitempty" doc:"on: people sign in through ODCM, or the task fails; off: as before; absent: through ODCM where nothing of anybody's is replaced" enum:"on,off"`
+	ClosePasswords bool            `json:"closePasswords,omitempty" doc:"Turn the server's own passwords off once signing in through ODCM is tested"`
+	ReplaceSignIn  bool            `json:"replaceSignIn,omitempty" doc:"Take over settings that another provider uses; its secret cannot be put back"`
+	Accounts       []AccountChoice `json:"accounts,omitempty" doc:"Decisions about accounts, beyond those that the plan matched" maxItems:"5000"`
+}
+
+// AccountChoice says what becomes of an account of a server.
+type AccountChoice struct {
+	Account string `json:"account" doc:"Its identifier on the server" minLength:"1" maxLength:"100" example:"Users-21"`
+	Do      string `json:"do" doc:"link: it is that person's; local: it stays the server's own; invite: its address is invited; create: a person is made of it; undo: the decision is taken back" enum:"link,local,invite,create,undo"`
+	Person  string `json:"person,omitempty" doc:"With link: whose it is" maxLength:"100"`
 }
 
 // EnlistedSpace is an octopus.Space to enlist.
@@ -149,14 +161,51 @@ type PlannedSpace struct {
 	Changes      []Note `json:"changes" doc:"What will be different on the server"`
 }
 
-// PlannedPeople comes with sign-on; until then enlisting touches nobody.
+// PlannedPeople says who the server's users are.
 type PlannedPeople struct {
-	Touched int `json:"touched"`
+	Touched   int              `json:"touched" doc:"How many accounts will be a known person's"`
+	Matched   []PlannedAccount `json:"matched" doc:"Accounts of people whom ODCM knows"`
+	Conflicts []PlannedAccount `json:"conflicts" doc:"Somebody must say whose these are; until then they stay as they are"`
+	Unmatched []PlannedAccount `json:"unmatched" doc:"Nobody's in ODCM: they stay accounts of that server alone"`
+	Untouched int              `json:"untouched" doc:"Service accounts, and that of the API key"`
+	Notes     []Note           `json:"notes"`
 }
 
-// PlannedSignIn comes with sign-on; until then enlisting changes no sign-in setting.
+// PlannedAccount is a user of a server.
+type PlannedAccount struct {
+	Account     string             `json:"account" example:"Users-21"`
+	Username    string             `json:"username"`
+	DisplayName string             `json:"displayName,omitempty"`
+	Email       string             `json:"email,omitempty"`
+	Active      bool               `json:"active"`
+	Person      string             `json:"person,omitempty" doc:"Whose it is"`
+	PersonName  string             `json:"personName,omitempty"`
+	Because     string             `json:"because,omitempty" doc:"How it was recognised, or why not"`
+	Between     []AccountCandidate `json:"between,omitempty" doc:"Whose it might be"`
+}
+
+// AccountCandidate is a person whom an account might be.
+type AccountCandidate struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// PlannedSignIn says which sign-in settings change.
 type PlannedSignIn struct {
-	Changes []Note `json:"changes"`
+	Pointed   bool            `json:"pointed" doc:"People sign in there through ODCM already"`
+	Provider  string          `json:"provider,omitempty" doc:"The place in the server's settings that is used" example:"Generic OIDC"`
+	Possible  bool            `json:"possible"`
+	Proposed  bool            `json:"proposed" doc:"It is done unless you say no: nothing of anybody's is replaced"`
+	Passwords bool            `json:"passwords" doc:"People may sign in by the server's own passwords"`
+	Settings  []SettingChange `json:"settings"`
+	Changes   []Note          `json:"changes"`
+}
+
+// SettingChange is a setting that changes. Secrets are dots.
+type SettingChange struct {
+	Name string `json:"name" example:"Issuer"`
+	From string `json:"from"`
+	To   string `json:"to"`
 }
 
 // Note is something to know, with a stable code.
@@ -175,15 +224,18 @@ type Switcher struct {
 	Starred []SwitcherSpace `json:"starred"`
 	Recent  []SwitcherSpace `json:"recent"`
 	Others  []SwitcherSpace `json:"others"`
+	More    bool            `json:"more" doc:"There are more than these: ask by a part of the name"`
 }
 
 // SwitcherSpace is a Space in the switcher.
 type SwitcherSpace struct {
-	ID     string `json:"id"`
-	Slug   string `json:"slug"`
-	Name   string `json:"name"`
-	Status string `json:"status" enum:"unknown,online,draining,degraded,offline,maintenance"`
-	Href   string `json:"href" doc:"Leads to the Space by way of ODCM, which remembers the visit" example:"/spaces/shipping/open"`
+	ID      string `json:"id"`
+	Slug    string `json:"slug"`
+	Name    string `json:"name"`
+	Status  string `json:"status" enum:"unknown,online,draining,degraded,offline,maintenance"`
+	Href    string `json:"href" doc:"Leads to the Space by way of ODCM, which remembers the visit" example:"/spaces/shipping/open"`
+	URL     string `json:"url" doc:"Of its server" example:"https://octopus.example"`
+	Octopus string `json:"octopusSpace" doc:"Its id on its server" example:"Spaces-1"`
 }
 
 // SpaceChoices is what a new Space can choose from.

@@ -218,6 +218,10 @@ func (s *session) showPlan(cmd *cobra.Command, p api.EnlistPlan) error {
 	for _, warning := range p.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", printable(warning.Message))
 	}
+	for _, change := range p.SignIn.Changes {
+		fmt.Fprintf(w, "sign-in: %s\n", printable(change.Message))
+	}
+	fmt.Fprintf(w, "people: %d known, %d to decide, %d nobody's, %d untouched\n\n", len(p.People.Matched), len(p.People.Conflicts), len(p.People.Unmatched), p.People.Untouched)
 	return show(s, cmd, p.Spaces, []column[api.PlannedSpace]{
 		{"octopus space", func(s api.PlannedSpace) string { return s.OctopusSpace }},
 		{"name there", func(s api.PlannedSpace) string { return s.Name }},
@@ -238,7 +242,7 @@ func (s *session) showPlan(cmd *cobra.Command, p api.EnlistPlan) error {
 func (s *session) spaceEnlist() *cobra.Command {
 	var n api.Enlistment
 	var ca string
-	var chosen, names []string
+	var chosen, names, accounts []string
 	var noWait bool
 	cmd := &cobra.Command{
 		Use: "enlist URL", Short: "take Spaces of an Octopus server under management", Args: cobra.ExactArgs(1),
@@ -259,6 +263,9 @@ a task. Without --space it enlists all that are not enlisted yet; odcm space pla
 			if n.Spaces, err = choose(p, chosen, names); err != nil {
 				return err
 			}
+			if n.Accounts, err = accountChoices(accounts); err != nil {
+				return err
+			}
 			e, err := c.Enlist(cmd.Context(), n, uuid.NewString())
 			if err != nil {
 				return err
@@ -277,6 +284,10 @@ a task. Without --space it enlists all that are not enlisted yet; odcm space pla
 		},
 	}
 	connectionFlags(cmd, &n.Connection, &ca)
+	cmd.Flags().StringVar(&n.SignIn, "sign-in", "", "on: people sign in there through ODCM, or the task fails; off: as before (default: through ODCM where nothing of anybody's is replaced)")
+	cmd.Flags().BoolVar(&n.ClosePasswords, "close-passwords", false, "turn the server's own passwords off once signing in through ODCM is tested")
+	cmd.Flags().BoolVar(&n.ReplaceSignIn, "replace-sign-in", false, "take over settings that another provider uses; its secret cannot be put back")
+	cmd.Flags().StringSliceVar(&accounts, "account", nil, "decide about an account: Users-21=link:bob, Users-22=local, Users-23=invite or Users-24=create; repeat for several")
 	cmd.Flags().StringSliceVar(&chosen, "space", nil, "the octopus.Space to enlist, by identifier (Spaces-1) or name; repeat for several")
 	cmd.Flags().StringSliceVar(&names, "name", nil, "name in ODCM, in the order of --space (default: as suggested by the plan)")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "return when the task has begun")

@@ -59,20 +59,20 @@ func inSpaceWords(k monitor.Health) space.Health {
 	return v
 }
 
-// access tells the monitor whom it may tell of which Space.
-type access struct {
+// watching tells the monitor whom it may tell of which Space.
+type watching struct {
 	space *space.Service
 	rule  space.Access
 }
 
-var _ monitor.Access = access{}
+var _ monitor.Access = watching{}
 
-func (a access) Find(ctx context.Context, p odcm.Principal, ref string) (odcm.SpaceID, error) {
+func (a watching) Find(ctx context.Context, p odcm.Principal, ref string) (odcm.SpaceID, error) {
 	d, err := a.space.Get(ctx, p, ref)
 	return d.ID, err
 }
 
-func (a access) Reach(ctx context.Context, p odcm.Principal) (bool, []odcm.SpaceID, error) {
+func (a watching) Reach(ctx context.Context, p odcm.Principal) (bool, []odcm.SpaceID, error) {
 	r, err := a.rule.Reach(ctx, p)
 	return r.All, r.Spaces, err
 }

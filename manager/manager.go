@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,17 +20,28 @@ import (
 	"odcm/kit/egress"
 	"odcm/kit/eventlog"
 	"odcm/kit/lease"
+	"odcm/kit/mail"
 	"odcm/kit/reconcile"
 	"odcm/kit/seal"
 	"odcm/kit/signal"
 	"odcm/kit/task"
 	"odcm/kit/web"
+	"odcm/manager/access"
 	"odcm/manager/audit"
 	"odcm/manager/fleet"
 	"odcm/manager/fleet/fleetagents"
 	"odcm/manager/identity"
+	"odcm/manager/identity/group"
+	"odcm/manager/identity/letter"
+	"odcm/manager/identity/merge"
+	"odcm/manager/identity/provider"
+	"odcm/manager/identity/scim"
 	"odcm/manager/monitor"
 	"odcm/manager/space"
+	"odcm/manager/space/spaceoctopus"
+	"odcm/manager/sso"
+	"odcm/manager/sso/ssohttp"
+	"odcm/manager/sso/ssokey"
 )
 
 // Options say how a manager runs. Data is required; everything else has a default that works on one machine.
@@ -48,10 +60,14 @@ type Options struct {
 	ProbeEvery      time.Duration
 	ProveWithin     time.Duration // how long a server that is enlisted may take to answer; 30 s if zero
 	Egress          egress.Policy
-	TrustedProxies  []netip.Prefix // load balancers whose X-Forwarded-For is believed; none if empty
-	Replica         string         // name of this replica; made from the host's name if empty
-	Tasks           task.Options   // how tasks run; Replica and Logger are the manager's
-	Logger          *slog.Logger
+
+	SMTP, MailFrom    string // the mail server as a URL, and the sender's address; no mail is sent if empty
+	BreachedPasswords string // file of SHA-1 hashes of passwords that are known to others; none if empty
+
+	TrustedProxies []netip.Prefix // load balancers whose X-Forwarded-For is believed; none if empty
+	Replica        string         // name of this replica; made from the host's name if empty
+	Tasks          task.Options   // how tasks run; Replica and Logger are the manager's
+	Logger         *slog.Logger
 }
 
 // Manager is one replica: [New], [Manager.Start], [Manager.Stop].
@@ -73,11 +89,29 @@ type Manager struct {
 	metrics    *prometheus.Registry
 	site       *web.Site
 
-	identity *identity.Service
-	fleet    *fleet.Service
-	space    *space.Service
-	monitor  *monitor.Service
-	audit    *audit.Service
+	identity  *identity.Service
+	groups    *group.Service
+	providers *provider.Service
+	letters   *letter.Service
+	merges    *merge.Service
+	scim      *scim.Service
+	access    *access.Service
+	push      *access.Push
+	sso       *sso.Service
+	keys      *ssokey.Ring
+	pointer   *sso.Pointer
+	signOn    signOn
+	fleet     *fleet.Service
+	space     *space.Service
+	monitor   *monitor.Service
+	audit     *audit.Service
+	octopus   *spaceoctopus.Adapter
+
+	leases *lease.Store
+	sealer *seal.Sealer
+	outbox *mail.Outbox
+	sender *mail.Sender // nil where no mail server is set
+	door   ssohttp.Door
 
 	running *running // set by Start
 }
@@ -141,6 +175,7 @@ func (m *Manager) listen(ctx context.Context) (err error) {
 	if m.o.PublicURL == "" {
 		m.o.PublicURL = m.URL()
 	}
+	m.o.PublicURL = strings.TrimRight(m.o.PublicURL, "/") // it is the issuer of tokens, which is compared as it stands
 	return nil
 }
 
@@ -197,11 +232,6 @@ const (
 	shardCount = 64
 	shardLife  = 6 * time.Second
 )
-
-// sealer opens the key that seals secrets.
-func (m *Manager) sealer(ctx context.Context) (*seal.Sealer, error) {
-	return seal.Open(ctx, m.db, seal.Options{KeyFile: m.o.KeyFile, KeyBase64: m.o.Key})
-}
 
 // URL is where people reach this replica.
 func (m *Manager) URL() string {

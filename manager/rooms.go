@@ -9,12 +9,12 @@ import (
 	"odcm/kit/egress"
 	"odcm/kit/lease"
 	"odcm/kit/reconcile"
+	"odcm/kit/seal"
 	"odcm/manager/audit"
 	"odcm/manager/fleet"
 	"odcm/manager/fleet/fleetagents"
 	"odcm/manager/fleet/fleetsql"
 	"odcm/manager/identity"
-	"odcm/manager/identity/identitysql"
 	"odcm/manager/monitor"
 	"odcm/manager/monitor/monitoroctopus"
 	"odcm/manager/monitor/monitorsql"
@@ -26,21 +26,17 @@ import (
 
 // openRooms makes each room with what it needs, and fills the interfaces by which they meet.
 func (m *Manager) openRooms(ctx context.Context) error {
-	sealer, err := m.sealer(ctx)
+	sealer, err := seal.Open(ctx, m.db, seal.Options{KeyFile: m.o.KeyFile, KeyBase64: m.o.Key})
 	if err != nil {
 		return err
 	}
+	m.sealer = sealer
 	leases, err := lease.New(ctx, m.db)
 	if err != nil {
 		return err
 	}
+	m.leases = leases
 	authorizer := identity.NewAuthorizer()
-
-	people, err := identitysql.New(ctx, m.db, m.events)
-	if err != nil {
-		return err
-	}
-	m.identity = identity.New(identity.Options{Store: people, Bus: m.bus, Authorizer: authorizer, Logger: m.log})
 
 	servers, err := fleetsql.New(ctx, m.db, m.events)
 	if err != nil {
@@ -59,15 +55,21 @@ func (m *Manager) openRooms(ctx context.Context) error {
 	guard := egress.New(m.o.Egress, egress.Limits{})
 	client := octoclient.Options{UserAgent: "odcm/" + m.o.Version, Logger: m.log, MaxBody: maxAnswer}
 	budgets := octoclient.NewBudgets(octoclient.Limits{})
-	octopus := spaceoctopus.New(spaceoctopus.Options{Guard: guard, Budgets: budgets, Client: client})
+	m.octopus = spaceoctopus.New(spaceoctopus.Options{Guard: guard, Budgets: budgets, Client: client})
+	if err := m.openIdentity(ctx, sealer, authorizer, leases, guard); err != nil {
+		return err
+	}
+	if err := m.openAccess(ctx, sealer, authorizer, guard); err != nil {
+		return err
+	}
 
 	spaces, err := spacesql.New(ctx, m.db, m.events, m.tasks, sealer)
 	if err != nil {
 		return err
 	}
-	entry := space.ByRole{}
 	m.space = space.New(space.Options{
-		Store: spaces, Octopus: octopus, Host: host{m.fleet}, Monitor: health{m}, Access: entry, Authorizer: authorizer,
+		Store: spaces, Octopus: m.octopus, Host: host{m.fleet}, Monitor: health{m}, Access: reach{m}, Authorizer: authorizer,
+		SignOn: m.signOn, Accounts: accounts{m.push, m.octopus},
 		Signals: m.bus, PublicURL: func() string { return m.o.PublicURL }, Logger: m.log, ProveWithin: m.o.ProveWithin,
 		Heard: func(id odcm.SpaceID) { m.reconciler.Wake(string(id)) },
 	})
@@ -79,14 +81,14 @@ func (m *Manager) openRooms(ctx context.Context) error {
 	}
 	m.monitor = monitor.New(monitor.Options{
 		Store: statuses, Prober: monitoroctopus.New(guard, budgets), Targets: targets{m.space}, Owner: m.shards, Bus: m.bus,
-		Authorizer: authorizer, Access: access{m.space, entry}, Every: m.o.ProbeEvery, Logger: m.log,
+		Authorizer: authorizer, Access: watching{m.space, reach{m}}, Every: m.o.ProbeEvery, Logger: m.log,
 	})
 
 	m.audit = audit.New(audit.Options{Log: m.events, Authorizer: authorizer, Leases: leases, Replica: m.o.Replica, Logger: m.log})
 
 	m.reconciler = reconcile.New(reconcile.Options{
 		Owns: m.shards.Owns, Changed: m.shards.Changed, Keys: m.spaceKeys, Logger: m.log,
-	}, m.space.Webhook())
+	}, m.space.Webhook(), m.pointer, m.push) // where people sign in is known before their accounts are made
 	return nil
 }
 

@@ -10,7 +10,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"odcm/manager/access"
 	"odcm/manager/identity"
+	"odcm/manager/sso"
+	"odcm/manager/sso/ssokey"
 )
 
 // running is the work of a started manager, in two groups that end one after the other.
@@ -41,7 +44,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	sharing, leave := context.WithCancel(background)
 	working, cancel := context.WithCancel(background)
 	r := &running{cancel: cancel, leave: leave, server: &http.Server{
-		Handler: m.site, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, // no WriteTimeout: event streams
+		Handler: m.door.Before(m.site), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, // no WriteTimeout: event streams
 		ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
 	}}
 	r.shards, sharing = errgroup.WithContext(sharing)
@@ -54,12 +57,20 @@ func (m *Manager) Start(ctx context.Context) error {
 		return nil
 	})
 	for name, run := range map[string]func(context.Context) error{
+		"access":    m.hinted(m.access.Run, access.Topics()...),
 		"audit":     m.audit.Run,
+		"entry":     m.followAccess,
 		"fleet":     m.fleet.Run,
-		"identity":  m.hinted("user", m.identity.Run),
-		"monitor":   m.hinted("space", m.monitor.Run),
+		"groups":    m.groups.Run,
+		"identity":  m.hinted(m.identity.Run, "user"),
+		"keys":      m.hinted(m.keys.Run, ssokey.Topic),
+		"mail":      m.hinted(m.outbox.Run, "mail"),
+		"monitor":   m.hinted(m.monitor.Run, "space"),
+		"providers": m.hinted(m.providers.Run, "provider"),
 		"reconcile": m.reconciler.Run,
-		"wake":      m.hinted("space", m.wake),
+		"sessions":  m.followSessions,
+		"sso":       m.hinted(m.sso.Run, "party", "user", sso.TopicLogout),
+		"wake":      m.hinted(m.wake, "space", "account"),
 	} {
 		r.work.Go(func() error { return m.worker(working, name, run) })
 	}
@@ -78,10 +89,10 @@ func (m *Manager) worker(ctx context.Context, name string, run func(context.Cont
 	return err
 }
 
-// hinted gives the work the hints about a noun.
-func (m *Manager) hinted(noun string, run func(context.Context, <-chan string) error) func(context.Context) error {
+// hinted gives the work the hints about nouns.
+func (m *Manager) hinted(run func(context.Context, <-chan string) error, nouns ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		hints := m.bus.Subscribe(noun)
+		hints := m.bus.Subscribe(nouns...)
 		defer hints.Close()
 		return run(ctx, hints.C)
 	}
@@ -97,7 +108,7 @@ func (m *Manager) wake(ctx context.Context, hints <-chan string) error {
 			if !ok {
 				return nil
 			}
-			if id, ok := strings.CutPrefix(topic, "space/"); ok {
+			if _, id, ok := strings.Cut(topic, "/"); ok {
 				m.reconciler.Wake(id)
 			}
 		}

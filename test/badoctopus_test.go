@@ -64,6 +64,8 @@ func (o *fakeOctopus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(200, `[]`)
 	case r.URL.Path == "/api/spaces/all":
 		answer(200, or(o.spaces, `[{"Id":"Spaces-1","Name":"Default","IsDefault":true}]`))
+	case r.URL.Path == "/api/users":
+		answer(200, `{"ItemType":"User","TotalResults":1,"ItemsPerPage":100,"Items":[{"Id":"Users-1","Username":"theirs","DisplayName":"Theirs","IsActive":true}]}`)
 	case strings.HasSuffix(r.URL.Path, "/subscriptions") && r.Method == "POST":
 		b, _ := io.ReadAll(r.Body)
 		o.mu.Lock()

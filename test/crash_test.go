@@ -29,6 +29,7 @@ var stories = []story{
 	{name: "create and cancel", kind: "space.create", cancelAt: 4},
 	{name: "enlist", kind: "space.enlist", enlist: true},
 	{name: "enlist and cancel", kind: "space.enlist", enlist: true, cancelAt: 4},
+	{name: "enlist and cancel late", kind: "space.enlist", enlist: true, cancelAt: 8},
 }
 
 // TestKilledAtEveryStep asks for a Space, kills manager and agent at a step, starts them again and looks at what there is;
@@ -134,6 +135,7 @@ type place struct {
 	between *forwarder
 	token   string
 	theirs  *theirServer // nil unless one is enlisted
+	before  string       // what their server was like
 	asked   string       // task
 }
 
@@ -145,6 +147,7 @@ func newPlace(t testing.TB, s story, database string, apart bool) *place {
 		Executable: launcher(t, dir), Stepping: true, StopInstances: true}}
 	if s.enlist {
 		p.theirs = newTheirServer(t)
+		p.before = p.theirs.state(t)
 	}
 	if apart {
 		p.between = newForwarder(t)
@@ -380,6 +383,9 @@ func (p *place) isGone(c *apiclient.Client) {
 		if n := p.theirs.subscriptions(t); n != 0 {
 			t.Errorf("%d subscriptions are left on the server", n)
 		}
+		if after := p.theirs.state(t); after != p.before {
+			t.Errorf("the server is left as\n%s\nand was\n%s", after, p.before)
+		}
 		return
 	}
 	until(t, "no instance is left", func() bool {
@@ -450,6 +456,12 @@ func (p *place) rows(gone bool) {
 		"task WHERE state NOT IN ('succeeded', 'failed', 'canceled')": 0,
 		"event WHERE type IN ('space.created', 'space.enlisted')":     there,
 		"event WHERE type IN ('task.succeeded', 'task.canceled')":     1,
+		"sso_pointing": there, // its server leads people here
+		`sso_pointing WHERE said LIKE '%"State":"applied"%'`: there,
+		"sso_party WHERE instance IS NOT NULL":               there,
+	}
+	if gone {
+		want["access_account"], want["access_push"] = 0, 0
 	}
 	if gone || p.story.enlist { // a created Space gets its webhook a little later
 		want["space_hook"] = there

@@ -66,6 +66,8 @@ func TestFirstLight(t *testing.T) {
 
 	// Somebody else's server, enlisted by the browser.
 	theirs := startSpaceServer(t, binary, filepath.Join(dir, "theirs"), "127.0.0.1:0")
+	asked := &theirServer{theirs.url, octopusKey}
+	before := asked.state(t)
 	tab.Go(manager.url + "/spaces/enlist")
 	tab.Type(`input[name="url"]`, theirs.url)
 	tab.Type(`input[name="apiKey"]`, octopusKey)
@@ -124,9 +126,15 @@ func TestFirstLight(t *testing.T) {
 	if names := theirs.subscriptions(t); len(names) != 1 {
 		t.Errorf("while enlisted it has the subscriptions %v", names)
 	}
+	if asked.state(t) == before {
+		t.Error("while enlisted its sign-in settings are as they were")
+	}
 	odcm(t, binary, key, "", "space", "delist", "shipping")
 	if names := theirs.subscriptions(t); len(names) != 0 {
 		t.Errorf("after delisting it has the subscriptions %v", names)
+	}
+	if after := asked.state(t); after != before {
+		t.Errorf("after delisting it is left as\n%s\nand was\n%s", after, before)
 	}
 	tab.Go(manager.url + "/")
 	tab.Until(10*time.Second, `!document.querySelector("a[href='/spaces/shipping']")`)

@@ -202,7 +202,9 @@ func (o *office) tables() map[string]int {
 	o.t.Helper()
 	rows := map[string]int{}
 	for _, table := range []string{"space", "space_instance", "space_hook", "space_draft", "space_star", "space_visit", "task", "event", "fleet_instance",
-		"fleet_server", "identity_user", "identity_key", "identity_session", "workflow_status", "web_idempotency"} {
+		"fleet_server", "identity_user", "identity_key", "identity_session", "identity_email",
+		"identity_group", "identity_group_user", "identity_letter", "identity_linked", "identity_provider", "identity_scim_directory", "identity_scim_token",
+		"access_account", "access_grant", "access_push", "access_team_group", "mail_message", "sso_consent", "sso_grant", "sso_key", "sso_party", "workflow_status", "web_idempotency"} {
 		var n int
 		if err := o.d.Read().QueryRowContext(o.t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
 			o.t.Fatalf("%s: %v", table, err)

@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -88,6 +89,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	}
 	secrets["the webhook's secret"] = subscription.EventNotificationSubscription.WebhookHeaderValue
 
+	o.entrust(secrets)
+
 	// A Space that is created: its server gets a key by its environment.
 	o.besides()
 	until(t, "the agent is there", func() bool {
@@ -121,7 +124,7 @@ func TestSecretsStaySecret(t *testing.T) {
 			t.Errorf("%s is not known to this test: %q", what, secret)
 		}
 	}
-	if len(secrets) != 13 {
+	if len(secrets) != 25 {
 		t.Errorf("%d secrets: one that there should be is missing", len(secrets))
 	}
 
@@ -146,7 +149,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	answers := []string{"/api/v1/me", "/api/v1/spaces/shipping", "/api/v1/spaces/blank", "/api/v1/api-keys", "/api/v1/sessions", "/api/v1/tasks", "/api/v1/tasks/" + r.field("task"),
 		"/api/v1/tasks/" + r.field("task") + "/log", "/api/v1/servers", "/api/v1/audit/events?limit=500", "/api/v1/audit/export", "/api/v1/spaces/choices", "/api/v1/switcher",
 		"/api/v1/openapi.json", "/metrics", "/healthz", "/readyz", "/", "/spaces/shipping", "/spaces/blank", "/spaces/enlist", "/tasks", "/servers", "/audit", "/settings",
-		"/settings/api-keys", "/settings/sessions"}
+		"/settings/api-keys", "/settings/sessions", "/api/v1/users", "/api/v1/users/ada", "/api/v1/providers", "/api/v1/scim-directories", "/api/v1/relying-parties",
+		"/api/v1/signing-keys", "/people", "/people/mail", "/providers", "/provisioning", "/relying-parties", "/signing-keys", "/oauth2/keys"}
 	for _, path := range answers {
 		got := o.ask("GET", path, "", map[string]string{"Accept": "text/html, */*"})
 		if got.status != 200 {
@@ -174,6 +178,59 @@ func TestSecretsStaySecret(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// entrust gives the office everything that people, directories and relying parties have to keep to themselves, and adds it
+// to the secrets.
+func (o *office) entrust(secrets map[string]string) {
+	o.t.Helper()
+	post := func(status int, path string, body any) reply {
+		return o.want(status, "POST", "/api/v1"+path, asJSON(body))
+	}
+	keep := func(what string, r reply, field string) string {
+		secrets[what] = r.field(field)
+		return r.field("id")
+	}
+	// Directories and providers, with what is entered for them and what is entered wrongly.
+	keytab := base64.StdEncoding.EncodeToString([]byte("\x05\x02 this is no keytab at all"))
+	secrets["a bind password"], secrets["a new bind password"], secrets["a keytab"] = "bind-Passw0rd-of-AD", "bind-Passw0rd-renewed", keytab
+	secrets["a provider's client secret"] = "client-secret-of-Entra"
+	domain := map[string]any{"kind": "active-directory", "name": "Example", "enabled": true, "secrets": map[string]string{"bindPassword": secrets["a bind password"]},
+		"settings": map[string]string{"servers": "127.0.0.1:1", "bindUser": "odcm@example.com", "domain": "example.com", "netbios": "EXAMPLE"}}
+	id := post(201, "/providers", domain).field("id")
+	o.want(200, "PATCH", "/api/v1/providers/"+id, asJSON(map[string]any{"secrets": map[string]string{"keytab": keytab}}))
+	o.want(200, "PATCH", "/api/v1/providers/"+id, asJSON(map[string]any{"secrets": map[string]string{"bindPassword": secrets["a new bind password"]}}))
+	o.want(200, "POST", "/api/v1/providers/"+id+"/test", "")
+	o.want(202, "POST", "/api/v1/providers/"+id+"/sync", "")
+	secrets["a password that a directory is asked about"] = "what-carol-knows"
+	o.ask("POST", "/api/v1/sign-in", asJSON(map[string]string{"username": "carol", "password": secrets["a password that a directory is asked about"]}), map[string]string{"Authorization": "-"})
+	post(201, "/providers", map[string]any{"kind": "openid-connect", "name": "Partner", "settings": map[string]string{"issuer": "https://127.0.0.1:1", "clientId": "odcm"},
+		"secrets": map[string]string{"clientSecret": secrets["a provider's client secret"]}})
+
+	// A directory that pushes, and a relying party.
+	pushes := post(201, "/scim-directories", map[string]any{"name": "Pushes"}).field("provider")
+	keep("a SCIM token", post(201, "/scim-directories/"+pushes+"/tokens", map[string]any{"purpose": "x"}), "token")
+	party := keep("a client secret", post(201, "/relying-parties", map[string]any{"name": "Wiki", "redirectUris": []string{"https://wiki.example.com/"}}), "secret")
+	keep("a new client secret", o.want(200, "POST", "/api/v1/relying-parties/"+party+"/secret", ""), "secret")
+	o.ask("POST", "/oauth2/token", url.Values{"grant_type": {"authorization_code"}, "code": {"no-code-at-all-of-ours"}, "client_id": {party},
+		"client_secret": {secrets["a new client secret"]}}.Encode(), map[string]string{"Authorization": "-", "Content-Type": "application/x-www-form-urlencoded"})
+	secrets["a code"] = "no-code-at-all-of-ours"
+
+	// People: passwords, and the links of letters, which nobody else is told where they cannot be mailed.
+	secrets["a user's password"] = "of-Ada-Lovelace-1815"
+	ada := post(201, "/users", map[string]any{"username": "ada", "password": secrets["a user's password"]}).field("id")
+	token := func(what string, r reply) {
+		link, err := url.Parse(r.field("link"))
+		if err != nil || link.RawQuery+link.Fragment == "" {
+			o.t.Fatalf("%s: %s", what, r.body)
+		}
+		_, secrets[what], _ = strings.Cut(link.RawQuery+link.Fragment, "=")
+	}
+	token("an invitation's link", post(201, "/invitations", map[string]any{"email": "geoff@example.com"}))
+	token("a password's link", o.want(200, "POST", "/api/v1/users/"+ada+"/password-link", ""))
+	for _, path := range []string{"/invitation?token=", "/reset?token="} {
+		o.ask("GET", path+url.QueryEscape(secrets["a password's link"]), "", map[string]string{"Authorization": "-", "Accept": "text/html"})
 	}
 }
 

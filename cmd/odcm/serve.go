@@ -93,6 +93,7 @@ func managerOptions(cmd *cobra.Command, s settings) (o manager.Options, err erro
 		Version: version, Listen: s.Listen, AgentListen: s.AgentListen, Data: s.Data, Database: s.Database, PublicURL: s.PublicURL,
 		AdminUsername: s.AdminUsername, AdminPassword: s.AdminPassword, AdminAPIKey: s.AdminAPIKey,
 		TLSCert: s.TLSCert, TLSKey: s.TLSKey, Key: s.Key, KeyFile: s.KeyFile, ProbeEvery: s.ProbeEvery, Logger: log,
+		SMTP: s.SMTP, MailFrom: s.MailFrom, BreachedPasswords: s.BreachedPasswords,
 	}
 	if o.Egress, err = egressPolicy(s); err != nil {
 		return o, err

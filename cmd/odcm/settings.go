@@ -39,6 +39,10 @@ type settings struct {
 
 	TrustedProxies []string `koanf:"trusted-proxies"`
 
+	SMTP              string `koanf:"smtp"`
+	MailFrom          string `koanf:"mail-from"`
+	BreachedPasswords string `koanf:"breached-passwords"`
+
 	Manager       string `koanf:"manager"`
 	Token         string `koanf:"token"`
 	Name          string `koanf:"name"`
@@ -106,6 +110,9 @@ func managerFlags(f *pflag.FlagSet) {
 	f.String("key", "", "key that seals secrets at rest, 32 bytes in base64 (ODCM_KEY); replicas share it")
 	f.String("key-file", "", "file with that key; made on first run (default: odcm.key in the data folder)")
 	f.Duration("probe-every", 10*time.Second, "how often each Space is probed")
+	f.String("smtp", "", "mail server, smtp://user:password@host:587 or smtps://host (ODCM_SMTP); without, links are handed over by hand")
+	f.String("mail-from", "", "sender of mail (ODCM_MAIL_FROM): \"ODCM <odcm@example.com>\"")
+	f.String("breached-passwords", "", "sorted file of SHA-1 hashes of passwords that nobody may choose (ODCM_BREACHED_PASSWORDS)")
 	egressFlags(f)
 	f.StringSlice("trusted-proxies", nil, "networks (CIDR) of load balancers whose X-Forwarded-For is believed (ODCM_TRUSTED_PROXIES)")
 }

@@ -40,7 +40,7 @@ func New(o Options) *Site {
 	s.metrics = newMetrics(o.Metrics)
 	s.once = newIdempotency(o.DB, o.Now)
 	s.api = newAPI(s)
-	s.mux.Handle("GET /assets/", s.assets)
+	s.add("GET /assets/", s.assets)
 	s.Handle(liveRoute, s.serveLive)
 	s.Handle("GET /switch", s.serveChoices)
 	s.HandlePublic("POST /theme", s.setTheme)

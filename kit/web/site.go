@@ -45,6 +45,7 @@ type Options struct {
 type Site struct {
 	o        Options
 	mux      *http.ServeMux
+	patterns []string
 	api      huma.API
 	live     *Live
 	assets   *design.Assets
@@ -86,17 +87,26 @@ func (s *Site) SetSwitcher(f Switcher) { s.switcher = f }
 // Handle answers the pattern (see [http.ServeMux]: "GET /spaces/{id}") for people who are signed in. Others are sent to
 // /sign-in, or get 401 where the request is not for a page.
 func (s *Site) Handle(pattern string, h HandlerFunc) {
-	s.mux.Handle(pattern, s.handler(h, true))
+	s.add(pattern, s.handler(h, true))
 }
 
 // HandlePublic answers the pattern for anyone. [Principal] still tells who asks, where that is known.
 func (s *Site) HandlePublic(pattern string, h HandlerFunc) {
-	s.mux.Handle(pattern, s.handler(h, false))
+	s.add(pattern, s.handler(h, false))
 }
 
 // Mount serves another handler below the pattern: metrics, agents, an identity provider. The site gives it the request
 // identifier, recovery, security headers, body limit and log, but neither sign-in nor error pages.
-func (s *Site) Mount(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
+func (s *Site) Mount(pattern string, h http.Handler) { s.add(pattern, h) }
+
+func (s *Site) add(pattern string, h http.Handler) {
+	s.patterns = append(s.patterns, pattern)
+	s.mux.Handle(pattern, h)
+}
+
+// Patterns lists what is handled and mounted so far, in that order, without the operations of [Site.API], which its document
+// lists: a test can hold it against who may open what.
+func (s *Site) Patterns() []string { return slices.Clone(s.patterns) }
 
 // AcceptCrossSite lets pages of other sites send unsafe requests to the pattern: an identity provider's form_post
 // answers, back-channel log-out. Such a handler must protect itself from forgery.

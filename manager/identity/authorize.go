@@ -26,9 +26,12 @@ func NewAuthorizer() *Authorizer {
 	return &Authorizer{
 		// Who sees which Space is for grants to say, when there are grants.
 		table: map[odcm.Action][]odcm.Role{
-			"monitor.read": anyone,
-			"space.read":   anyone,
-			"task.read":    {odcm.SpaceAdministrator},
+			// Whoever administers a Space maps groups to its teams.
+			"group.list":    {odcm.SpaceAdministrator},
+			"group.read":    {odcm.SpaceAdministrator},
+			"provider.find": {odcm.SpaceAdministrator},
+			"monitor.read":  anyone,
+			"space.read":    anyone,
 		},
 		// What everyone who is signed in may do, since the rules act on his own things only.
 		own: []odcm.Action{"apikey.create", "apikey.delete", "apikey.list", "password.change", "session.end", "session.list"},
@@ -41,7 +44,7 @@ func (a *Authorizer) Authorize(_ context.Context, p odcm.Principal, action odcm.
 		return notSignedIn()
 	}
 	roles := a.allowed(action)
-	if slices.ContainsFunc(roles, p.Has) || slices.Contains(a.own, action) {
+	if slices.ContainsFunc(roles, p.Has) || slices.Contains(a.own, action) && p.User != Guest {
 		return nil
 	}
 	return odcm.E(odcm.Denied, "identity.role-missing", "%s needs the role %s: ask an administrator of ODCM for it.", action, either(roles))

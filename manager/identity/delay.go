@@ -62,6 +62,11 @@ func gates(usernameKey, address string) []gate {
 	}
 }
 
+// Throttle slows down what costs something and needs no proof, by where it comes from: a mail, a session of the guest.
+func (s *Service) Throttle(ctx context.Context, what string, from Client) error {
+	return s.pass(ctx, []gate{{key: what + " " + network(from.Address), limit: addressLimit()}})
+}
+
 // network is what counts as one address: an IPv4 address, or the /64 that one IPv6 customer has to himself.
 func network(address string) string {
 	a, err := netip.ParseAddr(address)
@@ -105,48 +110,48 @@ func (s *Service) open(ctx context.Context, gates []gate) error {
 // pass counts the try as failed at every gate, before the password is looked at: of many tries at once only as many pass as
 // one after another would. Success takes it back.
 func (s *Service) pass(ctx context.Context, gates []gate) error {
-	for _, g := range gates {
-		for {
-			f, err := s.store.Failures(ctx, g.key)
-			if err != nil {
-				return err
-			}
-			now := s.now()
-			if w := g.wait(f, now); w > 0 {
-				return tooMany(w)
-			}
-			if done, err := s.store.SetFailures(ctx, g.key, f, f.next(now)); err != nil {
-				return err
-			} else if done {
-				break
-			}
+	return s.count(ctx, gates, func(_ int, g gate, f Failures) (Failures, error) {
+		now := s.now()
+		if w := g.wait(f, now); w > 0 {
+			return f, tooMany(w)
 		}
-	}
-	return nil
+		return f.next(now), nil
+	})
 }
 
 // clear forgets the failures of the user, and takes this one try back from the address: one good account must not reset the
 // count of someone who guesses at others from the same place.
 func (s *Service) clear(ctx context.Context, gates []gate) error {
-	for i, g := range gates {
-		for {
-			f, err := s.store.Failures(ctx, g.key)
+	return s.count(ctx, gates, func(i int, _ gate, f Failures) (Failures, error) {
+		if i > 0 && f.Count > 1 {
+			return Failures{Count: f.Count - 1, Last: f.Last}, nil
+		}
+		return Failures{}, nil
+	})
+}
+
+// count changes the counts of all gates in one commit, over again where another request was faster.
+func (s *Service) count(ctx context.Context, gates []gate, change func(i int, g gate, f Failures) (Failures, error)) error {
+	for {
+		var counts []FailureCount
+		for i, g := range gates {
+			old, err := s.store.Failures(ctx, g.key)
 			if err != nil {
 				return err
 			}
-			if f.Count == 0 {
-				break
-			}
-			after := Failures{}
-			if i > 0 && f.Count > 1 {
-				after = Failures{Count: f.Count - 1, Last: f.Last}
-			}
-			if done, err := s.store.SetFailures(ctx, g.key, f, after); err != nil {
+			next, err := change(i, g, old)
+			if err != nil {
 				return err
-			} else if done {
-				break
+			}
+			if next != old {
+				counts = append(counts, FailureCount{g.key, old, next})
 			}
 		}
+		if len(counts) == 0 {
+			return nil
+		}
+		if done, err := s.store.SetFailures(ctx, counts...); err != nil || done {
+			return err
+		}
 	}
-	return nil
 }

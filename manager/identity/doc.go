@@ -11,6 +11,9 @@
 // the database, so that replicas and restarts do not multiply the guesses. A user that does not exist costs the same
 // work and gives the same answer as a wrong password.
 //
-// A user is apart from the ways to sign in: the password is a row of its own, and identities of other providers will be
-// rows beside it.
+// A user is apart from the ways to sign in: a password is a row of its own, and so is each [Identity], an account at a
+// provider. What a provider says of a person comes as an [Assertion]; it finds the user by the account's subject, never by
+// what may change, and by an e-mail address only where provider, settings and user all vouch for it. Two users who look
+// alike stay two until an administrator merges them (package merge). A user who is disabled here or in the directory has no
+// session from that moment on; who is deleted leaves a row, for the events that name him.
 package identity

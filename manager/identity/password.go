@@ -96,24 +96,51 @@ func normalPassword(s string) (string, bool) {
 	return n, err == nil
 }
 
-// newHash checks that the password may be u's, and hashes it.
-func (s *Service) newHash(ctx context.Context, password string, u User) (string, error) {
-	invalid := func(format string, args ...any) error {
-		return odcm.E(odcm.Invalid, "identity.password-invalid", format, args...).OnField("password")
+// Breached knows passwords that were stolen somewhere and are tried first by whoever guesses.
+type Breached interface {
+	Contains(password string) (bool, error)
+}
+
+// PasswordFits tells whether the password may be u's: odcm.Invalid where not.
+func (s *Service) PasswordFits(password string, u User) error {
+	_, err := s.fit(password, u)
+	return err
+}
+
+// fit returns the password as it is hashed.
+func (s *Service) fit(password string, u User) (string, error) {
+	invalid := func(format string, args ...any) (string, error) {
+		return "", odcm.E(odcm.Invalid, "identity.password-invalid", format, args...).OnField("password")
 	}
 	n, ok := normalPassword(password)
 	switch length := utf8.RuneCountInString(n); {
 	case !ok:
-		return "", invalid("The password holds characters that cannot be typed again, or is too long.")
+		return invalid("The password holds characters that cannot be typed again, or is too long.")
 	case length < minPassword:
-		return "", invalid("The password has %d characters: use at least %d.", length, minPassword)
+		return invalid("The password has %d characters: use at least %d.", length, minPassword)
 	case length > maxPassword:
-		return "", invalid("The password has %d characters: use at most %d.", length, maxPassword)
+		return invalid("The password has %d characters: use at most %d.", length, maxPassword)
 	case n == u.Username:
-		return "", invalid("The password is the username: choose another.")
+		return invalid("The password is the username: choose another.")
+	case s.breached == nil:
+		return n, nil
 	}
-	var stored string
-	err := s.hashing.do(ctx, func() error {
+	switch found, err := s.breached.Contains(n); {
+	case err != nil: // a list that cannot be read keeps nobody from a new password
+		s.log.Error("the list of breached passwords was not read", "error", err)
+	case found:
+		return invalid("The password is on a list of stolen ones, which are guessed first: choose another.")
+	}
+	return n, nil
+}
+
+// newHash checks that the password may be u's, and hashes it.
+func (s *Service) newHash(ctx context.Context, password string, u User) (stored string, err error) {
+	n, err := s.fit(password, u)
+	if err != nil {
+		return "", err
+	}
+	err = s.hashing.do(ctx, func() error {
 		stored = makeHash(n, s.cost).String()
 		return nil
 	})

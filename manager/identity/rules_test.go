@@ -147,7 +147,7 @@ func TestAuthorizer(t *testing.T) {
 	for action, want := range map[odcm.Action]string{ // who may: Administrator, aUditor, Space administrator, Member
 		"space.enlist":     "A",
 		"space.read":       "AUSM",
-		"task.read":        "AUS",
+		"task.read":        "AU", // a task tells of any Space
 		"task.cancel":      "A",
 		"audit.read":       "AU",
 		"apikey.create":    "AUSM",

@@ -21,9 +21,14 @@ type Options struct {
 	Store      Store
 	Bus        Bus
 	Authorizer odcm.Authorizer
-	Logger     *slog.Logger     // slog.Default if nil
-	Now        func() time.Time // time.Now if nil
-	Cores      int              // half of them hash passwords; all of the machine's if zero
+
+	Directories Directories // none if nil
+	Groups      Groups      // what providers say of groups is dropped if nil
+	Breached    Breached    // no list if nil
+
+	Logger *slog.Logger     // slog.Default if nil
+	Now    func() time.Time // time.Now if nil
+	Cores  int              // half of them hash passwords; all of the machine's if zero
 
 	IdleLife    time.Duration // a session not used for so long ends; 12 hours if zero
 	SessionLife time.Duration // a session ends after this in any case; 7 days if zero
@@ -41,13 +46,18 @@ type Service struct {
 	cache   *cache
 	failed  *rate.Limiter // bounds events of failed sign-ins
 
+	directories Directories
+	groups      Groups
+	breached    Breached
+
 	idle, life time.Duration
 }
 
 // New makes the service. Run [Service.Run] beside it.
 func New(o Options) *Service {
 	s := &Service{store: o.Store, bus: o.Bus, auth: o.Authorizer, log: o.Logger, clock: o.Now, cache: newCache(),
-		cost: currentCost(), failed: rate.NewLimiter(1, 30), idle: o.IdleLife, life: o.SessionLife}
+		cost: currentCost(), failed: rate.NewLimiter(1, 30), idle: o.IdleLife, life: o.SessionLife,
+		directories: o.Directories, groups: o.Groups, breached: o.Breached}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -115,7 +125,7 @@ func (s *Service) forget(id odcm.UserID) {
 
 // authorizeFor permits people what concerns themselves, and asks the authorizer about others.
 func (s *Service) authorizeFor(ctx context.Context, p odcm.Principal, a odcm.Action, id odcm.UserID) error {
-	if p.User != "" && p.User == id {
+	if p.User != "" && p.User == id && id != Guest {
 		return nil
 	}
 	return s.auth.Authorize(ctx, p, a, string(id))

@@ -84,6 +84,47 @@ func (s *Service) EndSession(ctx context.Context, p odcm.Principal, id SessionID
 	return nil
 }
 
+// Session returns a session that has not ended and whose user may sign in; odcm.NotFound otherwise. It asks no authorizer.
+func (s *Service) Session(ctx context.Context, id SessionID) (_ Session, err error) {
+	defer odcm.Wrap(&err, "get session %s", id)
+	session, u, err := s.store.Session(ctx, id)
+	if err != nil {
+		return Session{}, err
+	}
+	if now := s.now(); u.Disabled || !now.Before(earlier(session.Expires, session.Seen.Add(s.idle))) {
+		return Session{}, odcm.E(odcm.NotFound, "identity.session-not-found", "The session has ended.")
+	}
+	return session, nil
+}
+
+// SessionsOf returns another user's sessions as [Service.Sessions] does one's own. It needs the action "user.read".
+func (s *Service) SessionsOf(ctx context.Context, p odcm.Principal, user odcm.UserID, before SessionID, limit int) (_ []Session, err error) {
+	defer odcm.Wrap(&err, "list sessions of user %s", user)
+	if err := s.authorizeFor(ctx, p, "user.read", user); err != nil {
+		return nil, err
+	}
+	now := s.now()
+	return s.store.Sessions(ctx, user, now, now.Add(-s.idle), before, limit)
+}
+
+// EndSessionsOf signs the user out everywhere, but for the session keep. People may do it for themselves; for others it
+// needs the action "user.sign-out".
+func (s *Service) EndSessionsOf(ctx context.Context, p odcm.Principal, user odcm.UserID, keep SessionID) (err error) {
+	defer odcm.Wrap(&err, "end sessions of user %s", user)
+	if err := s.authorizeFor(ctx, p, "user.sign-out", user); err != nil {
+		return err
+	}
+	u, err := s.store.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	if err := s.store.DeleteSessions(ctx, user, keep, odcm.NewEvent(p, "identity.sessions-ended", string(user), u.Username, nil, nil)); err != nil {
+		return err
+	}
+	s.forget(user)
+	return nil
+}
+
 // SignOut ends the session of the secret. It is not an error where there is none.
 func (s *Service) SignOut(ctx context.Context, secret string, from Client) (err error) {
 	defer odcm.Wrap(&err, "sign out")

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"odcm"
@@ -17,15 +16,16 @@ type Credentials struct {
 // LoginKeyLife is how long an API key lasts that was made by signing in from the command line.
 const LoginKeyLife = 30 * 24 * time.Hour
 
-// SignIn checks the password and starts a session; the secret goes into a cookie and nowhere else. Whatever is wrong with
-// user or password gives the same odcm.Unauthenticated "identity.sign-in-failed"; too many tries odcm.Unavailable.
+// SignIn checks the password, here and in the directories, and starts a session; the secret goes into a cookie and nowhere
+// else. Whatever is wrong with user or password gives the same odcm.Unauthenticated "identity.sign-in-failed"; too many
+// tries odcm.Unavailable, and so does a directory that might know the two and does not answer.
 func (s *Service) SignIn(ctx context.Context, c Credentials) (secret string, _ Session, err error) {
 	defer odcm.Wrap(&err, "sign in")
-	u, err := s.check(ctx, c)
+	u, method, err := s.check(ctx, c)
 	if err != nil {
 		return "", Session{}, err
 	}
-	return s.createSession(ctx, u, "password", c.From)
+	return s.createSession(ctx, u, method, c.From)
 }
 
 // SignInForKey checks the password and makes an API key of limited life, for programs that cannot keep a cookie.
@@ -35,52 +35,88 @@ func (s *Service) SignInForKey(ctx context.Context, c Credentials, purpose strin
 	if err := n.validate(s.now()); err != nil {
 		return "", APIKey{}, err
 	}
-	u, err := s.check(ctx, c)
+	u, method, err := s.check(ctx, c)
 	if err != nil {
 		return "", APIKey{}, err
 	}
-	return s.createKey(ctx, principal(u, "password", c.From.Address), n)
+	return s.createKey(ctx, principal(u, method, c.From.Address), n)
 }
 
 func wrongCredentials() error {
 	return odcm.E(odcm.Unauthenticated, "identity.sign-in-failed", "The username or the password is not right.")
 }
 
-// check tells who the credentials belong to.
-func (s *Service) check(ctx context.Context, c Credentials) (User, error) {
+// try is one use of a username and a password.
+type try struct {
+	Credentials
+	user   User // the zero one where nobody has the username
+	known  bool
+	stored string // the password's hash; "" where there is none
+	gates  []gate
+}
+
+// begin looks the username up and sees whether it may be tried now.
+func (s *Service) begin(ctx context.Context, c Credentials) (t try, err error) {
 	_, key, err := ParseUsername(c.Username)
 	if err != nil {
 		key = " " // nobody's: a username holds no space
 	}
-	u, stored, err := s.store.UserByKey(ctx, key)
-	known := err == nil
-	if err != nil && odcm.KindOf(err) != odcm.NotFound {
-		return User{}, err
+	t = try{Credentials: c, gates: gates(key, c.From.Address)}
+	if err := s.open(ctx, t.gates); err != nil { // before queueing: who is locked out takes nobody's turn
+		return t, err
 	}
-	if err := s.verify(ctx, u, key, stored, c); err != nil {
-		if odcm.KindOf(err) == odcm.Unauthenticated {
-			s.recordFailure(ctx, u, known, c.From)
-		}
-		return User{}, err
+	t.user, t.stored, err = s.store.UserByKey(ctx, key)
+	if t.known = err == nil; odcm.KindOf(err) == odcm.NotFound {
+		err = nil
 	}
-	return u, nil
+	return t, err
+}
+
+// check tells who the credentials belong to, and what proved it. The password kept here goes first, so that a local
+// administrator gets in while every directory is down.
+func (s *Service) check(ctx context.Context, c Credentials) (_ User, method string, err error) {
+	t, err := s.begin(ctx, c)
+	if err != nil {
+		return User{}, "", err
+	}
+	u, method := t.user, "password"
+	err = s.verify(ctx, t)
+	if odcm.KindOf(err) == odcm.Unauthenticated && s.directories != nil && c.Password != "" {
+		u, method, err = s.ask(ctx, t)
+	}
+	switch {
+	case err == nil:
+		return u, method, s.clear(ctx, t.gates)
+	case odcm.KindOf(err) == odcm.Unauthenticated, odcm.KindOf(err) == odcm.Denied:
+		s.recordFailure(ctx, t.user, t.known, c.From)
+	}
+	return User{}, "", err
+}
+
+// ask tries the directories. The try is counted already: what they say to it cannot be guessed at faster than here.
+func (s *Service) ask(ctx context.Context, t try) (User, string, error) {
+	a, err := s.directories.Verify(ctx, t.Username, t.Password)
+	if odcm.KindOf(err) == odcm.Unauthenticated {
+		return User{}, "", wrongCredentials()
+	}
+	if err != nil {
+		return User{}, "", err
+	}
+	u, err := s.recognise(ctx, a, t.From)
+	return u, a.Method, err
 }
 
 // verify does the same work for a user who does not exist, has no password or is disabled as for any other.
-func (s *Service) verify(ctx context.Context, u User, key, stored string, c Credentials) error {
-	gates := gates(key, c.From.Address)
-	if err := s.open(ctx, gates); err != nil { // before queueing: who is locked out takes nobody's turn
-		return err
-	}
-	h, err := parseHash(stored)
-	may := err == nil && !u.Disabled
+func (s *Service) verify(ctx context.Context, t try) error {
+	h, err := parseHash(t.stored)
+	may := err == nil && !t.user.Disabled
 	if err != nil {
 		h = noHash(s.cost)
 	}
-	password, ok := normalPassword(c.Password)
+	password, ok := normalPassword(t.Password)
 	var renewed string
 	err = s.hashing.do(ctx, func() error {
-		if err := s.pass(ctx, gates); err != nil {
+		if err := s.pass(ctx, t.gates); err != nil {
 			return err
 		}
 		if matches := h.matches(password); !matches || !ok || !may {
@@ -91,13 +127,10 @@ func (s *Service) verify(ctx context.Context, u User, key, stored string, c Cred
 		}
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil && renewed != "" {
+		err = s.store.Rehash(ctx, t.user.ID, t.stored, renewed)
 	}
-	if renewed != "" {
-		err = s.store.Rehash(ctx, u.ID, stored, renewed)
-	}
-	return errors.Join(err, s.clear(ctx, gates))
+	return err
 }
 
 // recordFailure leaves an event, at a bounded rate: a storm of guesses must not fill the log. What was typed as the name of
@@ -126,10 +159,18 @@ func (s *Service) ChangePassword(ctx context.Context, p odcm.Principal, current,
 	if err != nil {
 		return err
 	}
-	if _, err := s.check(ctx, Credentials{Username: u.Username, Password: current, From: from}); err != nil {
-		if odcm.KindOf(err) == odcm.Unauthenticated {
-			return odcm.E(odcm.Invalid, "identity.password-wrong", "The current password is not right.").OnField("current")
-		}
+	t, err := s.begin(ctx, Credentials{Username: u.Username, Password: current, From: from})
+	if err == nil {
+		err = s.verify(ctx, t)
+	}
+	if odcm.KindOf(err) == odcm.Unauthenticated {
+		s.recordFailure(ctx, u, true, from)
+		return odcm.E(odcm.Invalid, "identity.password-wrong", "The current password is not right.").OnField("current")
+	}
+	if err == nil {
+		err = s.clear(ctx, t.gates)
+	}
+	if err != nil {
 		return err
 	}
 	hash, err := s.newHash(ctx, replacement, u)
@@ -145,5 +186,30 @@ func (s *Service) ChangePassword(ctx context.Context, p odcm.Principal, current,
 		return err
 	}
 	s.forget(u.ID)
+	return nil
+}
+
+// SetPassword gives a user a new password and ends all his sessions. It needs the action "user.update".
+func (s *Service) SetPassword(ctx context.Context, p odcm.Principal, id odcm.UserID, password string) (err error) {
+	defer odcm.Wrap(&err, "set password of user %s", id)
+	if err := s.auth.Authorize(ctx, p, "user.update", string(id)); err != nil {
+		return err
+	}
+	u, err := s.store.User(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case !u.Deleted.IsZero() || id == Guest:
+		return odcm.E(odcm.Conflict, "identity.no-password", "%s cannot have a password.", u.Username)
+	}
+	hash, err := s.newHash(ctx, password, u)
+	if err != nil {
+		return err
+	}
+	e := odcm.NewEvent(p, "identity.password-set", string(id), u.Username, nil, nil)
+	if err := s.store.SetPassword(ctx, id, hash, "", s.now(), e); err != nil {
+		return err
+	}
+	s.forget(id)
 	return nil
 }

@@ -119,7 +119,10 @@ func (s *Service) runCreate(r *task.Run) error {
 	r.Logf("Rolling back: %s", publicMessage(err))
 	r.Progress(100, "rolling back")
 	_, retireErr := task.Undo(r, "Remove the instance", func(ctx context.Context) (none, error) {
-		return none{}, s.o.Host.Retire(ctx, in.Instance, false)
+		if err := s.o.Host.Retire(ctx, in.Instance, false); err != nil {
+			return none{}, err
+		}
+		return none{}, s.lose(ctx, in.Space, true)
 	})
 	if retireErr != nil {
 		return errors.Join(err, s.undoFailed(r, in.Space, retireErr))
@@ -164,6 +167,13 @@ func (s *Service) create(r *task.Run, in createInput) error {
 	}
 	r.Logf("It runs Octopus %s at %s", proof.Version, url)
 	by := r.Task().By
+	if s.o.SignOn != nil {
+		r.Progress(90, "pointing sign-in at ODCM")
+		// A server that does not reach ODCM, yet, runs all the same.
+		if err := s.applySignIn(r, in.Instance, url, SignInOptions{}, false); err != nil {
+			return err
+		}
+	}
 	_, err = task.Step(r, "Activate", func(ctx context.Context) (none, error) {
 		return none{}, s.activateCreated(ctx, by, in.Space, url, proof)
 	})

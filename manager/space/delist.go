@@ -68,10 +68,13 @@ func (s *Service) runDelist(r *task.Run) error {
 	var left []string
 	if in.Origin == Created && last {
 		_, err = task.Step(r, "Remove the server", func(ctx context.Context) (none, error) {
-			return none{}, s.o.Host.Retire(ctx, in.Instance, in.KeepData)
+			if err := s.o.Host.Retire(ctx, in.Instance, in.KeepData); err != nil {
+				return none{}, err
+			}
+			return none{}, s.lose(ctx, in.Space, true)
 		})
 	} else {
-		left, err = task.Step(r, "Restore the server", func(ctx context.Context) ([]string, error) { return s.handBack(ctx, in) })
+		left, err = task.Step(r, "Restore the server", func(ctx context.Context) ([]string, error) { return s.handBack(ctx, in, last) })
 	}
 	if err != nil {
 		return s.reopen(r, in, err)
@@ -118,16 +121,64 @@ func (s *Service) drop(ctx context.Context, in Instance, keepData bool, c Change
 }
 
 // handBack restores the server. Where it cannot and may not matter, it returns what is left there.
-func (s *Service) handBack(ctx context.Context, in delistInput) (left []string, err error) {
-	err = s.restore(ctx, in.Space)
+func (s *Service) handBack(ctx context.Context, in delistInput, last bool) (left []string, err error) {
+	if left, err = s.release(ctx, in.Space, last); err == nil {
+		err = s.restore(ctx, in.Space)
+	}
 	if err == nil || ctx.Err() != nil {
-		return nil, err
+		return left, err
 	}
 	if !in.Force {
 		return nil, odcm.E(odcm.KindOf(err), "space.not-restored", "ODCM could not take its settings off the server (%s). "+
 			"Try again when the server answers, or delist by force and remove the subscription %s there by hand.", publicMessage(err), hookName).Because(err)
 	}
-	return []string{"the event subscription " + hookName + " (" + publicMessage(err) + ")"}, nil
+	left = append(left, "the event subscription "+hookName+" ("+publicMessage(err)+")")
+	if s.o.SignOn != nil || s.o.Accounts != nil {
+		left = append(left, "sign-in settings that lead to ODCM, and accounts that ODCM made")
+	}
+	return left, s.lose(ctx, in.Space, last)
+}
+
+// release puts back what other rooms did: sign-in first, so that people have their way in again before anything else ends.
+func (s *Service) release(ctx context.Context, id odcm.SpaceID, last bool) (left []string, err error) {
+	sp, in, err := s.both(ctx, id)
+	if odcm.KindOf(err) == odcm.NotFound {
+		return nil, nil
+	}
+	if err != nil || in.URL == "" {
+		return nil, err
+	}
+	t := Target{Instance: in.ID, Name: hostOf(in.URL), Connection: in.Connection()}
+	if last && s.o.SignOn != nil {
+		if left, err = s.o.SignOn.Undo(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	if s.o.Accounts != nil {
+		err = s.o.Accounts.Undo(ctx, t, sp, last)
+	}
+	return left, err
+}
+
+// lose forgets what other rooms keep of a server that is gone, or does not answer.
+func (s *Service) lose(ctx context.Context, id odcm.SpaceID, last bool) error {
+	sp, in, err := s.both(ctx, id)
+	if odcm.KindOf(err) == odcm.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t := Target{Instance: in.ID, Name: hostOf(in.URL), Connection: in.Connection()}
+	if last && s.o.SignOn != nil {
+		if err := s.o.SignOn.Forget(ctx, t); err != nil {
+			return err
+		}
+	}
+	if s.o.Accounts != nil {
+		return s.o.Accounts.Forget(ctx, t, sp, last)
+	}
+	return nil
 }
 
 // reopen makes the Space active again after a delisting that could not begin.

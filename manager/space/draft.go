@@ -34,13 +34,14 @@ func (s *Service) Resume(ctx context.Context, p odcm.Principal, id string) (_ Pl
 	return s.Plan(ctx, p, d.Connection)
 }
 
-// Finish enlists from a draft of the principal's own, and forgets the draft.
-func (s *Service) Finish(ctx context.Context, p odcm.Principal, id string, choices []Choice) (_ []Space, err error) {
+// Finish enlists from a draft of the principal's own, whose connection it is, and forgets the draft.
+func (s *Service) Finish(ctx context.Context, p odcm.Principal, id string, e Enlistment) (_ []Space, err error) {
 	d, err := s.o.Store.Draft(ctx, id, p.User, s.o.Now())
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.Enlist(ctx, p, Enlistment{Connection: d.Connection, Choices: choices})
+	e.Connection = d.Connection
+	made, err := s.Enlist(ctx, p, e)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,10 @@ import (
 type Enlistment struct {
 	Connection
 	Choices []Choice
+	SignIn  SignInChoice
+	SignInOptions
+	// People are decisions about accounts beyond the matches of the plan.
+	People []AccountChoice
 }
 
 // Choice is an octopus.Space to enlist and what it shall be called.
@@ -28,6 +32,10 @@ type enlistInput struct {
 	Instance       odcm.InstanceID
 	InstallationID string
 	Spaces         []enlisted
+	SignIn         bool `json:",omitempty"` // point the server at ODCM
+	Asked          bool `json:",omitempty"` // and fail if that does not succeed
+	Options        SignInOptions
+	People         []AccountChoice `json:",omitempty"`
 }
 
 type enlisted struct {
@@ -74,7 +82,10 @@ func (s *Service) Enlist(ctx context.Context, p odcm.Principal, e Enlistment) (_
 	if change.Spaces, err = chosen(v, e.Choices, in, job); err != nil {
 		return nil, err
 	}
-	input := enlistInput{Instance: in.ID, InstallationID: in.InstallationID}
+	input := enlistInput{Instance: in.ID, InstallationID: in.InstallationID, Asked: e.SignIn == SignInOn, Options: e.SignInOptions, People: e.People}
+	if input.SignIn, err = s.wantsSignIn(ctx, v.target(), e.SignIn); err != nil {
+		return nil, err
+	}
 	for _, sp := range change.Spaces {
 		input.Spaces = append(input.Spaces, enlisted{sp.ID, sp.Name})
 	}
@@ -167,6 +178,7 @@ func (s *Service) runEnlist(r *task.Run) error {
 	}
 	r.Logf("Rolling back: %s", publicMessage(err))
 	r.Progress(100, "rolling back")
+	s.leave(r, in)
 	for _, sp := range in.Spaces {
 		_, undoErr := task.Undo(r, "Restore "+sp.Name, func(ctx context.Context) (none, error) { return none{}, s.restore(ctx, sp.ID) })
 		if undoErr != nil {
@@ -203,6 +215,9 @@ func (s *Service) enlist(r *task.Run, in enlistInput) error {
 		}
 		r.Logf("%s", note)
 	}
+	if err := s.join(r, in); err != nil {
+		return err
+	}
 	r.Progress(80, "verifying")
 	for _, sp := range in.Spaces {
 		_, err := task.Step(r, "Verify "+sp.Name, func(ctx context.Context) (none, error) { return none{}, s.verify(ctx, sp.ID) })
@@ -221,6 +236,72 @@ func (s *Service) enlist(r *task.Run, in enlistInput) error {
 	}
 	r.Progress(100, "enlisted")
 	return nil
+}
+
+// join brings in what other rooms do to the server: whose accounts they are, and where people sign in.
+func (s *Service) join(r *task.Run, in enlistInput) error {
+	if s.o.Accounts != nil {
+		r.Progress(60, "matching accounts")
+		by := r.Task().By
+		notes, err := task.Step(r, "Match accounts", func(ctx context.Context) ([]string, error) {
+			t, err := s.targetOf(ctx, in.Instance, "")
+			if err != nil {
+				return nil, err
+			}
+			notes, err := s.o.Accounts.Apply(ctx, t, by, in.People)
+			if odcm.KindOf(err) == odcm.Denied && len(in.People) == 0 {
+				return []string{"Nobody is matched: " + publicMessage(err)}, nil
+			}
+			return notes, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, note := range notes {
+			r.Logf("%s", note)
+		}
+	}
+	if !in.SignIn {
+		return nil
+	}
+	r.Progress(70, "pointing sign-in at ODCM")
+	return s.applySignIn(r, in.Instance, "", in.Options, in.Asked)
+}
+
+// leave takes back what join did. What cannot be is said.
+func (s *Service) leave(r *task.Run, in enlistInput) {
+	_, err := task.Undo(r, "Leave sign-in and accounts", func(ctx context.Context) (none, error) {
+		t, err := s.targetOf(ctx, in.Instance, "")
+		if odcm.KindOf(err) == odcm.NotFound {
+			return none{}, nil
+		}
+		if err != nil {
+			return none{}, err
+		}
+		if in.SignIn && s.o.SignOn != nil {
+			if _, err := s.o.SignOn.Undo(ctx, t); err != nil {
+				return none{}, err
+			}
+		}
+		if s.o.Accounts == nil {
+			return none{}, nil
+		}
+		on, err := s.o.Store.On(ctx, in.Instance)
+		if err != nil {
+			return none{}, err
+		}
+		for _, sp := range on {
+			if slices.Contains(in.ids(), sp.ID) {
+				if err := s.o.Accounts.Undo(ctx, t, sp, len(on) == len(in.Spaces)); err != nil {
+					return none{}, err
+				}
+			}
+		}
+		return none{}, nil
+	})
+	if err != nil {
+		r.Logf("Sign-in settings and accounts could not be put back (%s): look at them on the server.", publicMessage(err))
+	}
 }
 
 // reprove makes sure that the address still leads to the server that was planned for.

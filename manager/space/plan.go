@@ -43,12 +43,6 @@ type PlannedSpace struct {
 // Note is something to know, with a stable code.
 type Note struct{ Code, Message string }
 
-// PeoplePlan will say who was found and which of them ODCM knows. It comes with sign-on; until then nobody is touched.
-type PeoplePlan struct{ Touched int }
-
-// SignInPlan will say which sign-in settings change. It comes with sign-on; until then none does.
-type SignInPlan struct{ Changes []Note }
-
 // Plan proves the server and the key, and says what enlisting would do. It writes nothing.
 func (s *Service) Plan(ctx context.Context, p odcm.Principal, c Connection) (_ Plan, err error) {
 	defer odcm.Wrap(&err, "plan to enlist")
@@ -98,6 +92,15 @@ func (s *Service) survey(ctx context.Context, c Connection) (v survey, err error
 	return v, err
 }
 
+// target is the server for other rooms.
+func (v survey) target() Target {
+	t := Target{Name: hostOf(v.connection.URL), Connection: v.connection}
+	if v.known != nil {
+		t.Instance, t.Connection = v.known.ID, v.known.Connection()
+	}
+	return t
+}
+
 // prove proves a server while somebody waits.
 func (s *Service) prove(ctx context.Context, c Connection) (Proof, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.ProveWithin)
@@ -139,7 +142,7 @@ func (s *Service) plan(ctx context.Context, v survey) (Plan, error) {
 		plan.Spaces = append(plan.Spaces, planned)
 	}
 	plan.Warnings = warnings(v)
-	return plan, nil
+	return plan, s.planPeople(ctx, v.target(), &plan)
 }
 
 // webhookPlan says what enlisting does to the octopus.Space.

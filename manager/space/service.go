@@ -18,6 +18,8 @@ type Options struct {
 	Monitor    Monitor
 	Access     Access
 	Authorizer odcm.Authorizer
+	SignOn     SignOn                // points servers at ODCM; none if nil
+	Accounts   Accounts              // knows who their users are; nobody if nil
 	Signals    Signals               // told which Spaces changed; nobody if nil
 	PublicURL  func() string         // where Octopus servers reach ODCM, "" where they cannot; none if nil
 	Heard      func(id odcm.SpaceID) // a Space's webhook has called: look at it soon; nobody if nil

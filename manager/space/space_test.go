@@ -340,7 +340,7 @@ func TestDraft(t *testing.T) {
 	if p, err := m.Spaces.Resume(t.Context(), spacetest.Barry, id); err != nil || len(p.Spaces) != 2 {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	made, err := m.Spaces.Finish(t.Context(), spacetest.Barry, id, []space.Choice{{Octopus: "Spaces-2"}})
+	made, err := m.Spaces.Finish(t.Context(), spacetest.Barry, id, space.Enlistment{Choices: []space.Choice{{Octopus: "Spaces-2"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,8 @@ type Inventory interface {
 	Taken(ctx context.Context, names []string) (map[string]bool, error)
 	// On lists the Spaces that an instance holds, oldest first.
 	On(ctx context.Context, id odcm.InstanceID) ([]Space, error)
+	// Serves tells whether an active Space is on a server at the origin ("https://octopus.example:8443").
+	Serves(ctx context.Context, origin string) (bool, error)
 	// List answers one page of a query, in its order.
 	List(ctx context.Context, q Query) ([]Entry, error)
 }

@@ -113,7 +113,10 @@ func (s *Service) Get(ctx context.Context, p odcm.Principal, ref string) (_ Deta
 }
 
 // Switch is what the switcher offers. No Space is in two groups.
-type Switch struct{ Starred, Recent, Others []Entry }
+type Switch struct {
+	Starred, Recent, Others []Entry
+	More                    bool // there are more Spaces than these
+}
 
 // How many Spaces each group of the switcher shows. To find another one types a part of its name.
 const (
@@ -132,11 +135,15 @@ func (s *Service) Switcher(ctx context.Context, p odcm.Principal, text string) (
 	q := Query{Reach: reach, User: p.User, Text: text, States: []State{StateActive}}
 	shown := map[odcm.SpaceID]bool{}
 	group := func(q Query, limit int) ([]Entry, error) {
-		q.Limit = limit + len(shown)
+		q.Limit = limit + len(shown) + 1
 		found, err := s.o.Store.List(ctx, q)
 		var fresh []Entry
 		for _, e := range found {
-			if !shown[e.ID] && len(fresh) < limit {
+			switch {
+			case shown[e.ID]:
+			case len(fresh) == limit:
+				sw.More = true
+			default:
 				shown[e.ID] = true
 				fresh = append(fresh, e)
 			}
@@ -160,7 +167,7 @@ func (s *Service) Switcher(ctx context.Context, p odcm.Principal, text string) (
 		return Switch{}, err
 	}
 	n, m := len(sw.Starred), len(sw.Starred)+len(sw.Recent)
-	return Switch{Starred: all[:n:n], Recent: all[n:m:m], Others: all[m:]}, nil
+	return Switch{Starred: all[:n:n], Recent: all[n:m:m], Others: all[m:], More: sw.More}, nil
 }
 
 // Star marks the Space for the principal alone, or takes the mark away.

@@ -60,6 +60,10 @@ func main() {
 		{"tasks", func() error { return b.memoryAfter(*tasks) }},
 		{"probes", func() error { return b.probes(5000, *probes) }},
 		{"many", func() error { return b.many(*many) }},
+		{"sso", b.sso},
+		{"sso storm", b.storm},
+		{"push", func() error { return b.push(2000, 300, 200) }},
+		{"access", func() error { return b.access(10_000, 1_000, 1_000) }},
 	} {
 		if step.name != "build" && !strings.Contains(step.name, *only) {
 			continue

@@ -89,3 +89,17 @@ func (p *process) memory() (float64, error) {
 	}
 	return 0, fmt.Errorf("no VmRSS for process %d", p.cmd.Process.Pid)
 }
+
+// cpu is the time that the process spent on all cores, in steps of 10 ms (proc(5): utime and stime of stat, in ticks of USER_HZ);
+// 0 where that cannot be read.
+func (p *process) cpu() (spent time.Duration) {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	_, rest, _ := strings.Cut(string(b), ") ") // past the name, which may hold anything
+	if fields := strings.Fields(rest); len(fields) > 12 {
+		for _, ticks := range fields[11:13] {
+			n, _ := strconv.Atoi(ticks)
+			spent += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	return spent
+}

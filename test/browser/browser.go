@@ -116,7 +116,13 @@ func (b *Tab) Press(name string) {
 	b.t.Helper()
 	b.Until(limit/2, fmt.Sprintf(`window.pressed = [...(document.querySelector("dialog[open]") || document).querySelectorAll("button, a, summary, label")]
 		.find(e => !e.disabled && e.checkVisibility({visibilityProperty: true}) && (e.innerText.trim().split("\n")[0].trim() === %[1]q || e.getAttribute("aria-label") === %[1]q))`, name))
-	b.limited(chromedp.Click(chromedp.JSPath("window.pressed")))
+	b.ClickOn("window.pressed")
+}
+
+// ClickOn clicks what the JavaScript expression is, at its place on the page: also what is within a component.
+func (b *Tab) ClickOn(expression string) {
+	b.t.Helper()
+	b.limited(chromedp.Click(chromedp.JSPath(expression)))
 }
 
 // Choose picks a value of the select that the selector finds.

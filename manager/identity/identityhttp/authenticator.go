@@ -38,6 +38,22 @@ func (a *Authenticator) authentication(r *http.Request) (identity.Authentication
 	return a.Service.Authenticate(r.Context(), secret, a.address(r))
 }
 
+// BySession tells whose browser asks, by its session and by nothing else.
+func (a *Authenticator) BySession(r *http.Request) (identity.Authentication, error) {
+	return a.Service.Authenticate(r.Context(), identity.Secret{Session: web.SessionToken(r, a.Secure)}, a.address(r))
+}
+
+// SignOut ends the browser's session and takes its cookie away.
+func (a *Authenticator) SignOut(w http.ResponseWriter, r *http.Request, site *web.Site) error {
+	if secret := web.SessionToken(r, a.Secure); secret != "" {
+		if err := a.Service.SignOut(r.Context(), secret, a.client(r)); err != nil {
+			return err
+		}
+	}
+	site.ClearSession(w, r)
+	return nil
+}
+
 // bearer returns the key of the header and whether there is one, be it empty (RFC 6750 section 2.1). Schemes are compared
 // without regard to case (RFC 9110 section 11.1); other schemes may be a proxy's.
 func bearer(h http.Header) (key string, ok bool) {

@@ -11,12 +11,11 @@ import (
 	"odcm/manager/identity"
 )
 
-type signInForm struct{ Return, Username, Error string }
-
 type profileForm struct {
-	User              identity.User
-	Theme             string
-	Profile, Password fault
+	identity.Person
+	Theme                             string
+	Profile, Password, Email, Picture fault
+	Mails                             bool // a link can be mailed to verify an address
 }
 
 type keyList struct {
@@ -51,6 +50,14 @@ func faultOf(err error) fault {
 		f.whole = e.Message
 	}
 	return f
+}
+
+// any is what is wrong, wherever.
+func (f fault) any() string {
+	for _, text := range f.fields {
+		return text
+	}
+	return f.whole
 }
 
 // lives are how long a new API key may work.

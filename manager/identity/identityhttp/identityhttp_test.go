@@ -63,7 +63,7 @@ func setup(t *testing.T) *bundle {
 		_, err := io.WriteString(w, "home of "+web.Principal(r.Context()).Name)
 		return err
 	})
-	identityhttp.Register(site, auth, nil)
+	identityhttp.Register(identityhttp.Options{Site: site, Authenticator: auth})
 	u, err := s.Create(ctx, odcm.System, identity.NewUser{Username: "bob", DisplayName: "Bob Specialist", Password: password, Roles: []odcm.Role{odcm.Member}})
 	if err != nil {
 		t.Fatal(err)

@@ -4,12 +4,15 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"odcm"
 	"odcm/kit/web"
 	"odcm/kit/web/design"
 	"odcm/manager/identity"
+	"odcm/manager/identity/letter"
+	"odcm/manager/identity/picture"
 )
 
 // handler serves the room's pages and operations.
@@ -17,22 +20,40 @@ type handler struct {
 	*Authenticator
 	site *web.Site
 	now  func() time.Time
+	ways SignIn
+
+	letters *letter.Service
+	drawing sync.Mutex
 }
 
 // pageSize is how many keys and sessions a page lists.
 const pageSize = 50
 
-// Register adds the room's pages and operations to the site. Now is time.Now if nil.
-func Register(site *web.Site, a *Authenticator, now func() time.Time) {
-	if now == nil {
-		now = time.Now
+// Options are what the pages stand on. Site and Authenticator are required.
+type Options struct {
+	Site          *web.Site
+	Authenticator *Authenticator
+	SignIn        SignIn
+	Letters       *letter.Service  // without: no invitations, no mailed passwords
+	Now           func() time.Time // time.Now if nil
+}
+
+// Register adds the room's pages and operations to the site.
+func Register(o Options) {
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	h := &handler{a, site, now}
+	h := &handler{Authenticator: o.Authenticator, site: o.Site, now: o.Now, ways: o.SignIn, letters: o.Letters}
+	site := o.Site
 	site.AddNav(web.NavItem{Label: "Settings", Icon: "settings", Href: "/settings", Order: 90, PaletteOnly: true},
 		web.NavItem{Label: "API keys", Icon: "key", Href: "/settings/api-keys", Order: 91, PaletteOnly: true})
-	site.HandlePublic("GET /sign-in", h.signInPage)
-	site.HandlePublic("POST /sign-in", h.signIn)
-	site.HandlePublic("POST /sign-out", h.signOut)
+	if h.letters != nil {
+		if h.ways.Forgotten == "" {
+			h.ways.Forgotten = "/forgot"
+		}
+		h.registerLetters()
+	}
+	h.registerSignIn()
 	site.Handle("GET /profile", func(w http.ResponseWriter, r *http.Request) error {
 		web.Redirect(w, r, "/settings")
 		return nil
@@ -45,72 +66,23 @@ func Register(site *web.Site, a *Authenticator, now func() time.Time) {
 	site.Handle("POST /settings/api-keys/{id}/delete", h.deleteKey)
 	site.Handle("GET /settings/sessions", h.sessionsPage)
 	site.Handle("POST /settings/sessions/{id}/end", h.endSession)
+	site.Handle("POST /settings/sessions/end", h.endSessions)
+	site.Handle("GET /settings/identities", h.identitiesPage)
+	site.Handle("POST /settings/identities", h.linkIdentity)
+	site.Handle("POST /settings/identities/{id}/unlink", h.unlinkIdentity)
+	site.Handle("POST /settings/emails", h.changeEmail)
+	site.AcceptLarge("POST /settings/picture", picture.MaxBytes+64<<10)
+	site.Handle("POST /settings/picture", h.savePicture)
+	site.Handle("GET /people/{id}/picture", h.servePicture)
 	h.registerAPI(site.API())
 }
 
-// signInPage shows the form, or leads on who is signed in already.
-func (h *handler) signInPage(w http.ResponseWriter, r *http.Request) error {
-	target := web.ReturnPath(r.URL.Query().Get("return"))
-	if web.Principal(r.Context()).User != "" {
-		web.Redirect(w, r, target)
-		return nil
-	}
-	return h.renderSignIn(w, r, http.StatusOK, signInForm{Return: target})
-}
-
-func (h *handler) renderSignIn(w http.ResponseWriter, r *http.Request, status int, f signInForm) error {
-	return h.site.Render(w, r, status, web.Page{Title: "Sign in", Bare: true, Body: signInBody(f)})
-}
-
-// signIn checks the form. What failed is said on the form itself; the password is never sent back.
-func (h *handler) signIn(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return odcm.E(odcm.Invalid, "request.malformed", "The form could not be read: go back and try again.").Because(err)
-	}
-	f := signInForm{Return: web.ReturnPath(r.PostForm.Get("return")), Username: r.PostForm.Get("username")}
-	secret, session, err := h.Service.SignIn(r.Context(), identity.Credentials{
-		Username: f.Username, Password: r.PostForm.Get("password"), From: h.client(r),
-	})
-	switch odcm.CodeOf(err) {
-	case "":
-	case "identity.sign-in-failed":
-		f.Error = "The username or the password is not right."
-		return h.renderSignIn(w, r, http.StatusUnauthorized, f)
-	case "identity.busy", "identity.too-many-attempts":
-		wait := int(web.RetryAfter(err).Seconds())
-		w.Header().Set("Retry-After", strconv.Itoa(wait))
-		f.Error = "Too many tries. Wait " + strconv.Itoa(wait) + " seconds, then sign in again."
-		return h.renderSignIn(w, r, http.StatusTooManyRequests, f)
-	default:
-		return err
-	}
-	// Whoever's session this browser had before ends: a new sign-in never leaves an old way in behind.
-	if old := web.SessionToken(r, h.Secure); old != "" {
-		if err := h.Service.SignOut(r.Context(), old, h.client(r)); err != nil {
-			return err
-		}
-	}
-	h.site.SetSession(w, r, secret, session.Expires)
-	web.Redirect(w, r, f.Return)
-	return nil
-}
-
-func (h *handler) signOut(w http.ResponseWriter, r *http.Request) error {
-	if secret := web.SessionToken(r, h.Secure); secret != "" {
-		if err := h.Service.SignOut(r.Context(), secret, h.client(r)); err != nil {
-			return err
-		}
-	}
-	h.site.ClearSession(w, r)
-	web.Redirect(w, r, "/sign-in")
-	return nil
-}
-
-// settings is the frame that the three tabs share.
-func settings(at string, page web.Page) web.Page {
+// Settings is the frame that the tabs share.
+func Settings(at string, page web.Page) web.Page {
 	page.Title, page.Nav = "Settings", "settings"
 	for _, t := range []design.Tab{
-		{Label: "Profile", Href: "/settings"}, {Label: "API keys", Href: "/settings/api-keys"}, {Label: "Sessions", Href: "/settings/sessions"},
+		{Label: "Profile", Href: "/settings"}, {Label: "Ways to sign in", Href: "/settings/identities"}, {Label: "API keys", Href: "/settings/api-keys"}, {Label: "Sessions", Href: "/settings/sessions"},
+		{Label: "Applications", Href: "/settings/applications"},
 	} {
 		t.On = t.Href == at
 		page.Tabs = append(page.Tabs, t)
@@ -119,24 +91,28 @@ func settings(at string, page web.Page) web.Page {
 }
 
 func (h *handler) profilePage(w http.ResponseWriter, r *http.Request) error {
-	return h.renderProfile(w, r, nil, nil)
+	return h.renderProfile(w, r, profileFaults{})
 }
 
-// renderProfile shows the page again with what is wrong with one of its forms.
-func (h *handler) renderProfile(w http.ResponseWriter, r *http.Request, profile, password error) error {
+// profileFaults are what is wrong with the page's forms.
+type profileFaults struct{ profile, password, email, picture error }
+
+// renderProfile shows the page, again with what is wrong with one of its forms.
+func (h *handler) renderProfile(w http.ResponseWriter, r *http.Request, faults profileFaults) error {
 	p := web.Principal(r.Context())
-	u, err := h.Service.Get(r.Context(), p, p.User)
+	who, err := h.Service.Person(r.Context(), p, p.User)
 	if err != nil {
 		return err
 	}
-	f := profileForm{User: u, Theme: design.ThemeOf(r), Profile: faultOf(profile), Password: faultOf(password)}
+	f := profileForm{Person: who, Theme: design.ThemeOf(r), Profile: faultOf(faults.profile), Password: faultOf(faults.password),
+		Email: faultOf(faults.email), Picture: faultOf(faults.picture), Mails: h.letters != nil && h.letters.Mails()}
 	status := http.StatusOK
-	for _, err := range []error{profile, password} {
+	for _, err := range []error{faults.profile, faults.password, faults.email, faults.picture} {
 		if err != nil {
 			status = web.StatusOf(err)
 		}
 	}
-	return h.site.Render(w, r, status, settings("/settings", web.Page{Body: profileBody(f)}))
+	return h.site.Render(w, r, status, Settings("/settings", web.Page{Body: profileBody(f)}))
 }
 
 // failForm answers a form that was refused: to the page's script with the problem, to a browser with the page again.
@@ -158,7 +134,7 @@ func (h *handler) saveProfile(w http.ResponseWriter, r *http.Request) error {
 		return odcm.E(odcm.Invalid, "request.malformed", "The form is not complete: load the page again.")
 	}
 	if _, err := h.Service.Update(r.Context(), p, p.User, revision, identity.Change{DisplayName: &name}); err != nil {
-		return failForm(r, err, func() error { return h.renderProfile(w, r, err, nil) })
+		return failForm(r, err, func() error { return h.renderProfile(w, r, profileFaults{profile: err}) })
 	}
 	h.site.Flash(w, r, "success", "Your profile was saved.")
 	web.Redirect(w, r, "/settings")
@@ -175,7 +151,7 @@ func (h *handler) changePassword(w http.ResponseWriter, r *http.Request) error {
 		err = h.Service.ChangePassword(r.Context(), p, r.PostFormValue("current"), replacement, web.SessionToken(r, h.Secure), h.client(r))
 	}
 	if err != nil {
-		return failForm(r, err, func() error { return h.renderProfile(w, r, nil, err) })
+		return failForm(r, err, func() error { return h.renderProfile(w, r, profileFaults{password: err}) })
 	}
 	h.site.Flash(w, r, "success", "Your password was changed, and your other sessions were signed out.")
 	web.Redirect(w, r, "/settings")
@@ -203,7 +179,7 @@ func (h *handler) renderKeys(w http.ResponseWriter, r *http.Request, status int,
 		l.Keys = keys[:pageSize]
 		l.Next = "/settings/api-keys?before=" + url.QueryEscape(string(l.Keys[pageSize-1].ID))
 	}
-	return h.site.Render(w, r, status, settings("/settings/api-keys", web.Page{Body: keysBody(l)}))
+	return h.site.Render(w, r, status, Settings("/settings/api-keys", web.Page{Body: keysBody(l)}))
 }
 
 // createKey answers with the page itself, not with a redirect: the secret is shown in this one answer and kept nowhere.
@@ -247,7 +223,7 @@ func (h *handler) sessionsPage(w http.ResponseWriter, r *http.Request) error {
 		l.Sessions = sessions[:pageSize]
 		l.Next = "/settings/sessions?before=" + url.QueryEscape(string(l.Sessions[pageSize-1].ID))
 	}
-	return h.site.Render(w, r, http.StatusOK, settings("/settings/sessions", web.Page{Body: sessionsBody(l)}))
+	return h.site.Render(w, r, http.StatusOK, Settings("/settings/sessions", web.Page{Body: sessionsBody(l)}))
 }
 
 func (h *handler) endSession(w http.ResponseWriter, r *http.Request) error {
@@ -255,6 +231,20 @@ func (h *handler) endSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	h.site.Flash(w, r, "success", "The session was ended.")
+	web.Redirect(w, r, "/settings/sessions")
+	return nil
+}
+
+// endSessions signs the person out everywhere but here.
+func (h *handler) endSessions(w http.ResponseWriter, r *http.Request) error {
+	here, err := h.authentication(r)
+	if err != nil {
+		return err
+	}
+	if err := h.Service.EndSessionsOf(r.Context(), here.Principal, here.Principal.User, here.Session); err != nil {
+		return err
+	}
+	h.site.Flash(w, r, "success", "You are signed out everywhere else.")
 	web.Redirect(w, r, "/settings/sessions")
 	return nil
 }

@@ -306,13 +306,17 @@ func TestFailures(t *testing.T) {
 			{"forget what changed", one, none, false, two},
 			{"forget", two, none, true, none},
 		} {
-			done, err := s.SetFailures(ctx, "user bob", step.old, step.new)
+			done, err := s.SetFailures(ctx, identity.FailureCount{Key: "user bob", Old: step.old, New: step.new})
 			if err != nil || done != step.done {
 				t.Errorf("%s: %v, %v", step.name, done, err)
 			}
 			if got, err := s.Failures(ctx, "user bob"); err != nil || got != step.want {
 				t.Errorf("%s: left %+v, %v", step.name, got, err)
 			}
+		}
+		done, err := s.SetFailures(ctx, identity.FailureCount{Key: "user bob", New: one}, identity.FailureCount{Key: "address", Old: one, New: two})
+		if got, _ := s.Failures(ctx, "user bob"); done || err != nil || got != none {
+			t.Errorf("two, one of them too late: %v, %v, left %+v", done, err, got)
 		}
 	})
 }
@@ -329,7 +333,7 @@ func TestPrune(t *testing.T) {
 		}
 		key(t, s, bob, "never", time.Time{})
 		key(t, s, bob, "ended", start.Add(time.Minute))
-		if _, err := s.SetFailures(ctx, "user bob", identity.Failures{}, identity.Failures{Count: 1, Last: start}); err != nil {
+		if _, err := s.SetFailures(ctx, identity.FailureCount{Key: "user bob", New: identity.Failures{Count: 1, Last: start}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Prune(ctx, start.Add(59*time.Minute), start.Add(30*time.Minute), start.Add(30*time.Minute), start); err != nil {

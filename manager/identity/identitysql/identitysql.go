@@ -40,12 +40,21 @@ func New(ctx context.Context, d *db.DB, events Events) (*Store, error) {
 
 // change runs f and appends the event in one transaction.
 func (s *Store) change(ctx context.Context, e odcm.Event, f func(tx *sql.Tx) error) error {
+	return s.changes(ctx, []odcm.Event{e}, f)
+}
+
+func (s *Store) changes(ctx context.Context, events []odcm.Event, f func(tx *sql.Tx) error) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
-		return s.events.Append(ctx, tx, e)
+		return s.events.Append(ctx, tx, events...)
 	})
+}
+
+func exec(ctx context.Context, tx *sql.Tx, statement string, args ...any) error {
+	_, err := tx.ExecContext(ctx, statement, args...)
+	return err
 }
 
 // Record implements [identity.Store].
@@ -56,16 +65,11 @@ func (s *Store) Record(ctx context.Context, e odcm.Event) error {
 // Prune implements [identity.Store].
 func (s *Store) Prune(ctx context.Context, expired, idle, keys, failures time.Time) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		_, err1 := tx.ExecContext(ctx, `DELETE FROM identity_session WHERE expires <= $1 OR seen <= $2`, db.Millis(expired), db.Millis(idle))
-		if err1 != nil {
-			return err1
-		}
-		_, err2 := tx.ExecContext(ctx, `DELETE FROM identity_key WHERE expires > 0 AND expires <= $1`, db.Millis(keys))
-		if err2 != nil {
-			return err2
-		}
-		_, err3 := tx.ExecContext(ctx, `DELETE FROM identity_failure WHERE last <= $1`, db.Millis(failures))
-		return err3
+		return errors.Join(
+			exec(ctx, tx, `DELETE FROM identity_session WHERE expires <= $1 OR seen <= $2`, db.Millis(expired), db.Millis(idle)),
+			exec(ctx, tx, `DELETE FROM identity_key WHERE expires > 0 AND expires <= $1`, db.Millis(keys)),
+			exec(ctx, tx, `DELETE FROM identity_failure WHERE last <= $1`, db.Millis(failures)),
+			exec(ctx, tx, `DELETE FROM identity_letter WHERE expires <= $1`, db.Millis(expired)))
 	})
 }
 
@@ -80,30 +84,46 @@ func (s *Store) Failures(ctx context.Context, key string) (f identity.Failures, 
 	return f, err
 }
 
+// errLate ends a transaction because another request was first.
+var errLate = errors.New("another request was first")
+
 // SetFailures implements [identity.Store].
-func (s *Store) SetFailures(ctx context.Context, key string, old, new identity.Failures) (done bool, err error) {
-	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
-		var r sql.Result
-		var err error
-		switch {
-		case new.Count == 0:
-			r, err = tx.ExecContext(ctx, `DELETE FROM identity_failure WHERE name = $1 AND count = $2 AND last = $3`,
-				key, old.Count, db.Millis(old.Last))
-		case old == identity.Failures{}:
-			r, err = tx.ExecContext(ctx, `INSERT INTO identity_failure (name, count, last) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`,
-				key, new.Count, db.Millis(new.Last))
-		default:
-			r, err = tx.ExecContext(ctx, `UPDATE identity_failure SET count = $4, last = $5 WHERE name = $1 AND count = $2 AND last = $3`,
-				key, old.Count, db.Millis(old.Last), new.Count, db.Millis(new.Last))
+func (s *Store) SetFailures(ctx context.Context, counts ...identity.FailureCount) (bool, error) {
+	err := s.db.Tx(ctx, func(tx *sql.Tx) error {
+		for _, c := range counts {
+			if err := setFailures(ctx, tx, c); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
-		n, err := r.RowsAffected()
-		done = n == 1
-		return err
+		return nil
 	})
-	return done, err
+	if errors.Is(err, errLate) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func setFailures(ctx context.Context, tx *sql.Tx, c identity.FailureCount) error {
+	var r sql.Result
+	var err error
+	switch {
+	case c.New.Count == 0:
+		r, err = tx.ExecContext(ctx, `DELETE FROM identity_failure WHERE name = $1 AND count = $2 AND last = $3`,
+			c.Key, c.Old.Count, db.Millis(c.Old.Last))
+	case c.Old == identity.Failures{}:
+		r, err = tx.ExecContext(ctx, `INSERT INTO identity_failure (name, count, last) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`,
+			c.Key, c.New.Count, db.Millis(c.New.Last))
+	default:
+		r, err = tx.ExecContext(ctx, `UPDATE identity_failure SET count = $4, last = $5 WHERE name = $1 AND count = $2 AND last = $3`,
+			c.Key, c.Old.Count, db.Millis(c.Old.Last), c.New.Count, db.Millis(c.New.Last))
+	}
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return errLate
 }
 
 // writeRoles and readRoles are the form of the column roles.

@@ -64,6 +64,22 @@ func (s *Store) SessionByToken(ctx context.Context, token string) (identity.Sess
 	return r.value(), u.value(), notFound("session", err)
 }
 
+// Session implements [identity.Store].
+func (s *Store) Session(ctx context.Context, id identity.SessionID) (identity.Session, identity.User, error) {
+	var r sessionRow
+	var u userRow
+	err := s.db.Read().QueryRowContext(ctx, `SELECT `+sessionColumns+`, `+userColumns+` FROM identity_session s
+		JOIN identity_user u ON u.id = s.user_id WHERE s.id = $1`, id).Scan(append(r.dest(), u.dest()...)...)
+	return r.value(), u.value(), notFound("session", err)
+}
+
+// DeleteSessions implements [identity.Store].
+func (s *Store) DeleteSessions(ctx context.Context, user odcm.UserID, keep identity.SessionID, e odcm.Event) error {
+	return s.change(ctx, e, func(tx *sql.Tx) error {
+		return exec(ctx, tx, `DELETE FROM identity_session WHERE user_id = $1 AND id <> $2`, user, keep)
+	})
+}
+
 // Sessions implements [identity.Store].
 func (s *Store) Sessions(ctx context.Context, user odcm.UserID, now, idle time.Time, before identity.SessionID, limit int) ([]identity.Session, error) {
 	return db.Collect(ctx, s.db.Read(), func(row db.Row) (identity.Session, error) {

@@ -66,8 +66,8 @@ func connection(c api.Connection) space.Connection {
 }
 
 func planned(p space.Plan) api.EnlistPlan {
-	out := api.EnlistPlan{Server: api.PlannedServer(p.Server), Spaces: []api.PlannedSpace{}, People: api.PlannedPeople(p.People),
-		SignIn: api.PlannedSignIn{Changes: notes(p.SignIn.Changes)}, Warnings: notes(p.Warnings)}
+	out := api.EnlistPlan{Server: api.PlannedServer(p.Server), Spaces: []api.PlannedSpace{}, People: plannedPeople(p.People),
+		SignIn: plannedSignIn(p.SignIn), Warnings: notes(p.Warnings)}
 	for _, s := range p.Spaces {
 		out.Spaces = append(out.Spaces, api.PlannedSpace{OctopusSpace: s.Octopus, Name: s.Name, Description: s.Description, Default: s.Default,
 			Suggested: s.Suggested, Enlisted: s.Enlisted, Conflicts: notes(s.Conflicts), Changes: notes(s.Changes)})
@@ -83,10 +83,15 @@ func notes(all []space.Note) []api.Note {
 	return out
 }
 
+func switcherOf(sw space.Switch) api.Switcher {
+	return api.Switcher{Starred: jumps(sw.Starred), Recent: jumps(sw.Recent), Others: jumps(sw.Others), More: sw.More}
+}
+
 func jumps(entries []space.Entry) []api.SwitcherSpace {
 	out := make([]api.SwitcherSpace, len(entries))
 	for i, e := range entries {
-		out[i] = api.SwitcherSpace{ID: string(e.ID), Slug: e.Slug, Name: e.Name, Status: statusOf(e.Health), Href: "/spaces/" + e.Slug + "/open"}
+		out[i] = api.SwitcherSpace{ID: string(e.ID), Slug: e.Slug, Name: e.Name, Status: statusOf(e.Health), Href: "/spaces/" + e.Slug + "/open",
+			URL: e.URL, Octopus: e.Octopus}
 	}
 	return out
 }

@@ -30,6 +30,8 @@ type Handler struct {
 	History HistoryFunc
 	// Count counts the Spaces that the principal may see by status, for the board's filters; nil counts nothing.
 	Count CountFunc
+	// Tabs are pages about a Space that other rooms have, for who looks; none if nil.
+	Tabs func(ctx context.Context, p odcm.Principal, s space.Space) []design.Tab
 }
 
 // CountFunc counts the Spaces that a person may see by status.
@@ -39,6 +41,7 @@ type CountFunc func(ctx context.Context, p odcm.Principal) (map[space.Status]int
 func (h *Handler) Mount() {
 	h.rest()
 	h.pages()
+	h.embed()
 	h.Site.SetSwitcher(h.palette)
 	h.Site.HandlePublic("POST /hooks/spaces/{id}", h.hook)
 }

@@ -97,7 +97,19 @@ func (h *Handler) spacePage(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return h.Site.Render(w, r, http.StatusOK, web.Page{Title: d.Name, Nav: "spaces", Crumbs: []design.Crumb{{Label: "Spaces", Href: "/spaces"}},
-		Intro: d.Description, Actions: spaceActions(v), Body: spacePage(v), Space: d.Name})
+		Intro: d.Description, Actions: spaceActions(v), Body: spacePage(v), Space: d.Name, Tabs: h.tabs(r.Context(), p, d.Space)})
+}
+
+// tabs are the Space's own page and what others have about it; none where they have nothing.
+func (h *Handler) tabs(ctx context.Context, p odcm.Principal, sp space.Space) []design.Tab {
+	if h.Tabs == nil {
+		return nil
+	}
+	others := h.Tabs(ctx, p, sp)
+	if len(others) == 0 {
+		return nil
+	}
+	return append([]design.Tab{{Label: "Overview", Href: "/spaces/" + sp.Slug, On: true}}, others...)
 }
 
 func (h *Handler) updateForm(w http.ResponseWriter, r *http.Request) error {

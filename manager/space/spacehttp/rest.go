@@ -157,7 +157,8 @@ type enlisting struct {
 }
 
 func (h *Handler) enlist(ctx context.Context, in *struct{ Body api.Enlistment }) (*enlisting, error) {
-	e := space.Enlistment{Connection: connection(in.Body.Connection)}
+	e := space.Enlistment{Connection: connection(in.Body.Connection), SignIn: space.SignInChoice(in.Body.SignIn),
+		SignInOptions: space.SignInOptions{ClosePasswords: in.Body.ClosePasswords, Replace: in.Body.ReplaceSignIn}, People: accountChoices(in.Body.Accounts)}
 	for _, c := range in.Body.Spaces {
 		e.Choices = append(e.Choices, space.Choice{Octopus: c.OctopusSpace, Name: c.Name, Description: c.Description})
 	}
@@ -212,5 +213,5 @@ func (h *Handler) switcher(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &switcher{api.Switcher{Starred: jumps(sw.Starred), Recent: jumps(sw.Recent), Others: jumps(sw.Others)}}, nil
+	return &switcher{switcherOf(sw)}, nil
 }

@@ -117,7 +117,9 @@ func (h *Handler) enlistForm(w http.ResponseWriter, r *http.Request) error {
 	for _, id := range r.PostForm["space"] {
 		choices = append(choices, space.Choice{Octopus: id, Name: r.PostForm.Get(nameField(id))})
 	}
-	made, err := h.Spaces.Finish(r.Context(), web.Principal(r.Context()), r.PostForm.Get("draft"), choices)
+	e := space.Enlistment{Choices: choices}
+	readPlan(r.PostForm, &e)
+	made, err := h.Spaces.Finish(r.Context(), web.Principal(r.Context()), r.PostForm.Get("draft"), e)
 	if err != nil {
 		return onForm(err, choices)
 	}

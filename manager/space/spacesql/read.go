@@ -195,3 +195,10 @@ func listing(q space.Query, which stars) (query string, args []any, some bool) {
 }
 
 var escapeLike = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// Serves implements [space.Inventory]. URLs are stored in their one form, so that an origin is a URL or the start of one.
+func (s *Store) Serves(ctx context.Context, origin string) (bool, error) {
+	n, err := s.count(ctx, `SELECT count(*) FROM space_instance i JOIN space s ON s.instance_id = i.id
+		WHERE s.state = $1 AND (i.url = $2 OR substr(i.url, 1, length($2) + 1) = $2 || '/')`, space.StateActive, origin)
+	return n > 0, err
+}

@@ -3,6 +3,8 @@
 //	control rows FILE             opens SQLite, listens, reads and writes one row a request
 //	control deploy FILE SCRIPT    the same, and runs the script for each request, 20 at a time
 //	control targets PORT          answers 200 to anything, on every loopback address
+//	control access U G S          decides by bit sets who of U may enter which of S, by G groups
+//	control sso ALG DATABASE      signs in and refreshes, by ES256 or RS256, with one durable row for what is spent
 //	control probe N PORT SECONDS  gets N targets every 10 s in bursts of 100 ms over one shared transport
 package main
 
@@ -36,6 +38,10 @@ func main() {
 		err = targets(os.Args[2])
 	case "probe":
 		err = probe(number(2), os.Args[3], number(4))
+	case "sso":
+		err = sso(os.Args[2], os.Args[3])
+	case "access":
+		err = access(number(2), number(3), number(4))
 	}
 	if err != nil {
 		log.Fatal(err)
