@@ -5,7 +5,6 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -180,11 +179,6 @@ func TestAccounts(t *testing.T) {
 	reconcile()
 	if html = s.want(t, 200, "GET", "/spaces/payments/access", "", "").Body.String(); !strings.Contains(html, "Somebody added Bob; took out Dana.") || !strings.Contains(html, "left so") {
 		t.Errorf("drift is not shown: %s", html)
-	}
-	if os.Getenv("ODCM_LOOK") != "" {
-		server := &http.Server{Addr: os.Getenv("ODCM_LOOK"), Handler: s}
-		go func() { _ = server.ListenAndServe() }()
-		time.Sleep(60 * time.Second)
 	}
 	s.want(t, http.StatusSeeOther, "POST", "/spaces/payments/access/policy", "drift=repair", "")
 	reconcile()
