@@ -78,7 +78,7 @@ func New(o Options) (_ *Agent, err error) {
 		return nil, err
 	}
 	if a.versions, err = a.folder.Install(o.Executable, o.Version); err != nil {
-		return nil, errors.Join(err, a.lock.Close())
+		return nil, errors.Join(err, process.Unlock(a.lock))
 	}
 	a.instances = instance.New(instance.Options{Folder: a.folder, Versions: a.versions, Arguments: o.Arguments, Host: o.Host, Logger: o.Logger, Changed: a.changed,
 		ReadyWithin: o.ReadyWithin, StopWithin: o.StopWithin, StableAfter: o.StableAfter, RetryFirst: o.RetryFirst, RetryMost: o.RetryMost, Step: o.step})
@@ -133,7 +133,7 @@ func (a *Agent) Start(ctx context.Context) (err error) {
 // Stop ends the agent's work. The instances go on, unless StopInstances.
 func (a *Agent) Stop(context.Context) error {
 	if a.cancel == nil {
-		return a.lock.Close()
+		return process.Unlock(a.lock)
 	}
 	a.cancel()
 	a.wg.Wait()
@@ -142,7 +142,7 @@ func (a *Agent) Stop(context.Context) error {
 	} else {
 		a.instances.Stop()
 	}
-	return a.lock.Close()
+	return process.Unlock(a.lock)
 }
 
 // Server is the server's id, "" while the machine is not enrolled.

@@ -427,6 +427,37 @@ func TestAFolderIsUsedByOneAgent(t *testing.T) {
 	}
 }
 
+// TestAFolderIsFreeAfterStop holds the lock file open a second time, as a process does that is just being started.
+func TestAFolderIsFreeAfterStop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	free := func(after string, a *Agent, stop func() error) {
+		t.Helper()
+		held, err := syscall.Dup(int(a.lock.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Close(held) })
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		next, err := New(quick(w.data, w.Listener.Addr()))
+		if err != nil {
+			t.Fatalf("after %s: %v", after, err)
+		}
+		if err := next.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	started := w.agent()
+	free("Stop", started, func() error { return started.Stop(t.Context()) })
+	idle, err := New(quick(w.data, w.Listener.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	free("Stop without Start", idle, func() error { return idle.Stop(t.Context()) })
+}
+
 func TestWithoutTheManagerWhatRanRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -33,6 +33,13 @@ func Lock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// Unlock releases the lock at once and closes the file. Closing alone would not do it while another has the file open too, and a
+// process that is just being started has everything open that we have until it executes its program (flock(2)). Not for a lock
+// that was handed to a process: it would be taken from that.
+func Unlock(f *os.File) error {
+	return errors.Join(os.NewSyscallError("flock", unix.Flock(int(f.Fd()), unix.LOCK_UN)), f.Close())
+}
+
 // Sweep kills whoever still holds the lock file until the lock is free, and returns it locked. A process is killed only when it was
 // seen twice: one that is between fork and exec has all our files open for an instant.
 func Sweep(ctx context.Context, lock string) (*os.File, error) {

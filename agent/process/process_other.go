@@ -28,6 +28,9 @@ type Process struct {
 // Lock fails: agents run on Linux only.
 func Lock(string) (*os.File, error) { return nil, errUnsupported }
 
+// Unlock fails: agents run on Linux only.
+func Unlock(*os.File) error { return errUnsupported }
+
 // Start fails: agents run on Linux only.
 func Start(*exec.Cmd, *os.File, func(string)) (*Process, error) { return nil, errUnsupported }
 

@@ -125,3 +125,29 @@ func TestSweepEndsWhatWasLeftBehind(t *testing.T) {
 		t.Errorf("what Sweep returned is not locked: %v", err)
 	}
 }
+
+func TestUnlockFreesWhatAnotherHasOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	lock, err := Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, err := syscall.Dup(int(lock.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Close(open) }()
+	if err := Unlock(lock); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Unlock(again); err != nil {
+		t.Error(err)
+	}
+	if err := Unlock(again); err == nil {
+		t.Error("a file that is closed was unlocked")
+	}
+}

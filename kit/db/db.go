@@ -141,7 +141,7 @@ func (d *DB) Read() *sql.DB { return d.read }
 func (d *DB) Write() *sql.DB { return d.write }
 
 // Tx runs f in a transaction that writes, and commits it if f returns nil. f may run again when PostgreSQL asks for it
-// (serialization failure, deadlock), so it must do nothing but use tx: no network, no channel, no call to d. Its errors are
+// (serialization failure, deadlock, a process that was suspended), so it must do nothing but use tx: no network, no channel, no call to d. Its errors are
 // explained (see [Explain]).
 func (d *DB) Tx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	for attempt := 1; ; attempt++ {
@@ -223,10 +223,14 @@ func (d *DB) Migrate(ctx context.Context, owner string, schema fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("schema of %s: %w", owner, err)
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("schema of %s: %w", owner, Explain(err))
+	for attempt := 1; ; attempt++ { // each step is a transaction of its own: what was done is not done again
+		if _, err = p.Up(ctx); err == nil {
+			return nil
+		}
+		if attempt == 5 || !shouldRetry(err) || ctx.Err() != nil {
+			return fmt.Errorf("schema of %s: %w", owner, Explain(err))
+		}
 	}
-	return nil
 }
 
 // Redact takes user and password out of a URL, for logs and errors.

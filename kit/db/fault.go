@@ -66,7 +66,10 @@ func isNoText(err error) bool {
 	return errors.As(err, &p) && (p.Code == "22021" || p.Code == "22P05")
 }
 
-// IsAway tells whether the database could not be reached or used (PostgreSQL, appendix A: classes 08 and 57P, 53300).
+// ended says that PostgreSQL ended a session that was silent in a transaction for too long (appendix A, 25P03).
+const ended = "25P03"
+
+// IsAway tells whether the database could not be reached or used (PostgreSQL, appendix A: classes 08 and 57P, 53300, 25P03).
 func IsAway(err error) bool {
 	var s *sqlite.Error
 	if errors.As(err, &s) {
@@ -78,7 +81,7 @@ func IsAway(err error) bool {
 	}
 	var p *pgconn.PgError
 	if errors.As(err, &p) {
-		return strings.HasPrefix(p.Code, "08") || strings.HasPrefix(p.Code, "57P") || p.Code == "53300"
+		return strings.HasPrefix(p.Code, "08") || strings.HasPrefix(p.Code, "57P") || p.Code == "53300" || p.Code == ended
 	}
 	var connect *pgconn.ConnectError
 	var network *net.OpError
@@ -86,12 +89,12 @@ func IsAway(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
-// shouldRetry tells whether nothing was done and the same again may work: serialization failure, deadlock, or a connection
-// that was found dead before anything was sent.
+// shouldRetry tells whether nothing was done and the same again may work: serialization failure, deadlock, a transaction that was
+// rolled back because this process was suspended in it, or a connection that was found dead before anything was sent.
 func shouldRetry(err error) bool {
 	var p *pgconn.PgError
 	if errors.As(err, &p) {
-		return p.Code == "40001" || p.Code == "40P01"
+		return p.Code == "40001" || p.Code == "40P01" || p.Code == ended
 	}
 	return pgconn.SafeToRetry(err)
 }

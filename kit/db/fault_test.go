@@ -23,17 +23,18 @@ func TestExplain(t *testing.T) {
 		err  error
 		code string
 	}{
-		"a full disk":                 {&pgconn.PgError{Code: "53100"}, db.CodeFull},
-		"a server that shuts down":    {&pgconn.PgError{Code: "57P01"}, db.CodeAway},
-		"a server that starts":        {fmt.Errorf("x: %w", &pgconn.PgError{Code: "57P03"}), db.CodeAway},
-		"too many connections":        {&pgconn.PgError{Code: "53300"}, db.CodeAway},
-		"a connection that was cut":   {driver.ErrBadConn, db.CodeAway},
-		"a zero byte":                 {&pgconn.PgError{Code: "22021"}, db.CodeText},
-		"a broken rule":               {&pgconn.PgError{Code: "23505"}, ""},
-		"what is explained":           {ours.Because(&pgconn.PgError{Code: "53100"}), "thing.changed"},
-		"nobody who waits":            {fmt.Errorf("x: %w", errors.Join(context.Canceled, driver.ErrBadConn)), ""},
-		"what has nothing to do here": {sql.ErrNoRows, ""},
-		"nothing":                     {nil, ""},
+		"a full disk":                  {&pgconn.PgError{Code: "53100"}, db.CodeFull},
+		"a server that shuts down":     {&pgconn.PgError{Code: "57P01"}, db.CodeAway},
+		"a server that starts":         {fmt.Errorf("x: %w", &pgconn.PgError{Code: "57P03"}), db.CodeAway},
+		"a process that was suspended": {&pgconn.PgError{Code: "25P03"}, db.CodeAway},
+		"too many connections":         {&pgconn.PgError{Code: "53300"}, db.CodeAway},
+		"a connection that was cut":    {driver.ErrBadConn, db.CodeAway},
+		"a zero byte":                  {&pgconn.PgError{Code: "22021"}, db.CodeText},
+		"a broken rule":                {&pgconn.PgError{Code: "23505"}, ""},
+		"what is explained":            {ours.Because(&pgconn.PgError{Code: "53100"}), "thing.changed"},
+		"nobody who waits":             {fmt.Errorf("x: %w", errors.Join(context.Canceled, driver.ErrBadConn)), ""},
+		"what has nothing to do here":  {sql.ErrNoRows, ""},
+		"nothing":                      {nil, ""},
 	} {
 		got := db.Explain(c.err)
 		var e *odcm.Error

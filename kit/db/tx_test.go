@@ -281,3 +281,42 @@ func TestFullDisk(t *testing.T) {
 		t.Error("IsFull does not know PostgreSQL's disk_full (class 53)")
 	}
 }
+
+// A process that is suspended inside a transaction finds its session ended when it wakes: the transaction is run again.
+func TestSuspendedTransactionIsRunAgain(t *testing.T) {
+	t.Parallel()
+	url := dbtest.PostgreSQL(t)
+	d, other := dbtest.Open(t, url+"&idle_in_transaction_session_timeout=500"), dbtest.Open(t, url)
+	things(t, d)
+	attempts := 0
+	err := d.Tx(t.Context(), func(tx *sql.Tx) error {
+		if err := bump(t.Context(), tx, "a"); err != nil {
+			return err
+		}
+		if attempts++; attempts == 1 {
+			sleepUntilEnded(t, other)
+		}
+		return bump(t.Context(), tx, "b")
+	})
+	if a, b := revision(t, d, "a"), revision(t, d, "b"); err != nil || a != 1 || b != 1 || attempts < 2 {
+		t.Errorf("a %d, b %d after %d attempts: %v", a, b, attempts, err)
+	}
+}
+
+// sleepUntilEnded waits until no session is idle in a transaction.
+func sleepUntilEnded(t *testing.T, d *db.DB) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		var n int
+		if err := d.Read().QueryRowContext(t.Context(),
+			`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("PostgreSQL does not end what is idle in a transaction")
+		}
+	}
+}

@@ -226,7 +226,7 @@ func TestFollowSeesEveryCommitOnce(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 
 			const followers = 3

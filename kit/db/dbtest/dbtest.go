@@ -145,7 +145,7 @@ func (in *installation) run(name string, args ...string) error {
 
 func (in *installation) start() error {
 	opts := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=300", in.port)
-	return in.run("pg_ctl", "-D", in.data(), "-w", "-t", "30", "-l", filepath.Join(in.dir, "log"), "-o", opts, "start")
+	return in.run("pg_ctl", "-D", in.data(), "-w", "-t", "180", "-l", filepath.Join(in.dir, "log"), "-o", opts, "start")
 }
 
 // startCluster starts the server that the tests of a binary share.

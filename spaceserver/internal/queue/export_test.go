@@ -27,6 +27,15 @@ func (q *Queue) Kill() {
 	q.working.Wait()
 }
 
+// Join makes a node that takes nothing and looks at the others only when [Queue.Watch] is called.
+func (q *Queue) Join(ctx context.Context) error { return q.register(ctx) }
+
+// Generation is which of the nodes of one name that have ever been this is.
+func (q *Queue) Generation() int64 { return q.generation }
+
+// Watch looks at the other nodes once.
+func (q *Queue) Watch(ctx context.Context) error { return q.watch(ctx) }
+
 // Held is how many tasks the queue holds in memory.
 func (q *Queue) Held() int {
 	q.mu.Lock()

@@ -73,13 +73,25 @@ func begin(t testing.TB, s *collection.Service, o queue.Options) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := w.queue.Stop(ctx); err != nil {
 			t.Error(err)
 		}
 	})
 	return w
+}
+
+// patience is how long a machine may stand still, which those that run tests do.
+const patience = 3 * time.Minute
+
+// patiently tries again while the database does not answer, as SQLite does not where another connection waits for the disk.
+func patiently(f func() error) error {
+	for deadline := time.Now().Add(patience); ; <-time.After(50 * time.Millisecond) {
+		if err := f(); !db.IsAway(err) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // each runs the test on both databases.
@@ -99,7 +111,9 @@ func (w *world) change(f func(c *collection.Change) error) {
 }
 
 func (w *world) try(f func(c *collection.Change) error) error {
-	return w.service.Transact(context.Background(), collection.Request{Principal: permission.System()}, f)
+	return patiently(func() error {
+		return w.service.Transact(context.Background(), collection.Request{Principal: permission.System()}, f)
+	})
 }
 
 func (w *world) enqueue(r queue.Request) (id string) {
@@ -147,7 +161,7 @@ func (w *world) until(id string, states ...string) octopus.Object {
 // eventually polls with a deadline.
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatal("it did not come to pass in time")

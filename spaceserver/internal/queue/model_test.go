@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"odcm/kit/db"
 	"odcm/kit/db/dbtest"
+	"odcm/octopus"
 	"odcm/spaceserver/internal/collection"
 	"odcm/spaceserver/internal/queue"
 )
@@ -24,15 +26,19 @@ type ledger struct {
 	mu      sync.Mutex
 	runs    map[string][]string // task -> what each run came to: "" while it runs
 	serials map[string]string   // serial text -> task that runs under it now
-	clashes []string
+	clashes []clash
+	lost    map[string]bool // tasks that a node ended which another had taken
 }
+
+// clash is two tasks that ran at the same time under one serial text.
+type clash struct{ first, second, serial string }
 
 func (l *ledger) begin(id, serial string) (run int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if serial != "" {
 		if other := l.serials[serial]; other != "" {
-			l.clashes = append(l.clashes, fmt.Sprintf("%s and %s ran together under %s", id, other, serial))
+			l.clashes = append(l.clashes, clash{other, id, serial})
 		}
 		l.serials[serial] = id
 	}
@@ -49,6 +55,15 @@ func (l *ledger) end(id, serial string, run int, result string) {
 	}
 }
 
+// ended notes what a node that is not the task's own ended: it took that node for dead.
+func (l *ledger) ended(node string, task octopus.Object) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if task.Text("ServerNode") != queue.NodeID(node) {
+		l.lost[task.Text("Id")] = true
+	}
+}
+
 // model is some nodes on one database, and what they were asked to do.
 type model struct {
 	t       *rapid.T
@@ -59,7 +74,7 @@ type model struct {
 	ledger  *ledger
 	tasks   map[string]string // id -> what its work does
 	asked   map[string]string // id -> what was asked of it: cancel, force
-	closers []func()
+	closers map[string]func() // of the databases of the nodes
 }
 
 // The works: at once, fails, takes a moment, waits for people once.
@@ -93,7 +108,7 @@ func (m *model) works() works {
 			if t.Checkpoint != nil {
 				return nil
 			}
-			if err := t.Save(ctx, "asked"); err != nil {
+			if err := patiently(func() error { return t.Save(ctx, "asked") }); err != nil {
 				return err
 			}
 			return queue.ErrParked
@@ -103,12 +118,16 @@ func (m *model) works() works {
 
 const beat = 40 * time.Millisecond
 
-func (m *model) open() (*collection.Service, *db.DB) {
-	d, err := db.Open(context.Background(), m.url, db.Options{MaxConns: 6})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	s, err := newService(d)
+func (m *model) open() (s *collection.Service, d *db.DB) {
+	err := patiently(func() (err error) {
+		if d, err = db.Open(context.Background(), m.url, db.Options{MaxConns: 6}); err != nil {
+			return err
+		}
+		if s, err = newService(d); err != nil {
+			_ = d.Close()
+		}
+		return err
+	})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -118,15 +137,24 @@ func (m *model) open() (*collection.Service, *db.DB) {
 // startNode starts a node; a name that was there before is the same node again.
 func (m *model) startNode(name string) {
 	s, d := m.open()
-	q := queue.New(queue.Options{Service: s, Node: name, Cap: 3, Work: m.works(), Beat: beat})
-	if err := q.Start(context.Background()); err != nil {
+	q := queue.New(queue.Options{Service: s, Node: name, Cap: 3, Work: m.works(), Beat: beat,
+		Ended: func(_ *collection.Change, task octopus.Object) error { m.ledger.ended(name, task); return nil }})
+	m.nodes[name], m.closers[name] = q, func() { _ = d.Close() }
+	if err := patiently(func() error { return q.Start(context.Background()) }); err != nil {
 		m.t.Fatal(err)
 	}
-	m.nodes[name] = q
 	if !d.Postgres() { // there the one node is who is asked too: nothing else would wake it
 		m.world = &world{m.world.t, s, q}
 	}
-	m.closers = append(m.closers, func() { _ = d.Close() })
+}
+
+// stopNode stops a node. One that cannot tell the others any more that it is gone is missed by them.
+func (m *model) stopNode(name string) {
+	if err := m.nodes[name].Stop(context.Background()); err != nil && !db.IsAway(err) {
+		m.t.Error(err)
+	}
+	m.closers[name]()
+	delete(m.nodes, name)
 }
 
 func (m *model) some(t *rapid.T, want func(id string) bool) string {
@@ -194,9 +222,7 @@ func (m *model) actions() map[string]func(*rapid.T) {
 		},
 		"stop": func(t *rapid.T) {
 			name := m.node(t)
-			if err := m.nodes[name].Stop(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			m.stopNode(name)
 			m.startNode(name)
 		},
 		"pause": func(*rapid.T) { <-time.After(10 * time.Millisecond) },
@@ -205,9 +231,13 @@ func (m *model) actions() map[string]func(*rapid.T) {
 
 // settle answers everything and waits until every task has ended.
 func (m *model) settle() {
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
-		left, err := m.world.queue.Unfinished(context.Background())
+		var left []string
+		err := patiently(func() (err error) {
+			left, err = m.world.queue.Unfinished(context.Background())
+			return err
+		})
 		if err != nil {
 			m.t.Fatal(err)
 		}
@@ -226,12 +256,15 @@ func (m *model) settle() {
 	}
 }
 
-// judge asks of every task whether how it ended is true.
+// judge asks of every task whether how it ended is true. That two run together under one serial text no queue can prevent where a
+// node stands still and is taken for dead: the work goes on for an instant, and nothing that it writes counts.
 func (m *model) judge() {
 	m.ledger.mu.Lock()
 	defer m.ledger.mu.Unlock()
-	for _, clash := range m.ledger.clashes {
-		m.t.Error(clash)
+	for _, c := range m.ledger.clashes {
+		if !m.ledger.lost[c.first] && !m.ledger.lost[c.second] {
+			m.t.Errorf("%s and %s ran together under %s", c.first, c.second, c.serial)
+		}
 	}
 	for id, name := range m.tasks {
 		o := m.world.task(id)
@@ -288,7 +321,7 @@ func TestEveryTaskEndsAsItShould(t *testing.T) {
 		s := service(t, dbtest.Open(t, url))
 		rapid.Check(t, func(r *rapid.T) {
 			m := &model{t: r, url: url, nodes: map[string]*queue.Queue{}, tasks: map[string]string{}, asked: map[string]string{},
-				ledger: &ledger{runs: map[string][]string{}, serials: map[string]string{}}}
+				closers: map[string]func(){}, ledger: &ledger{runs: map[string][]string{}, serials: map[string]string{}, lost: map[string]bool{}}}
 			m.world = &world{t, s, queue.New(queue.Options{Service: s, Node: "asker", Work: m.works()})}
 			nodes := 1
 			if strings.HasPrefix(url, "postgres") {
@@ -299,13 +332,8 @@ func TestEveryTaskEndsAsItShould(t *testing.T) {
 				m.startNode(fmt.Sprint("node", m.started))
 			}
 			defer func() {
-				for _, q := range m.nodes {
-					if err := q.Stop(context.Background()); err != nil {
-						r.Error(err)
-					}
-				}
-				for _, f := range m.closers {
-					f()
+				for name := range maps.Clone(m.nodes) {
+					m.stopNode(name)
 				}
 			}()
 			r.Repeat(m.actions())

@@ -32,37 +32,54 @@ type Node struct {
 // NodeID is the id of a node: OctopusServerNodes-<name>.
 func NodeID(name string) string { return "OctopusServerNodes-" + name }
 
-// sighting is the last beat that was seen of another node, and when that was by this node's own clock: clocks of nodes need
-// not agree.
+// sighting is the last beat that was seen of another node, and for how long this node has looked since and saw no other, by its
+// own clock: clocks of nodes need not agree. Time in which this node did not look counts for no more than two beats: where the
+// machine or the database stood still for all nodes, each has its time to tell that it lives.
 type sighting struct {
-	beat int64
-	at   time.Time
+	beat   int64
+	silent time.Duration
 }
 
 // register makes the node's row, or takes it over from a predecessor.
 func (q *Queue) register(ctx context.Context) error {
 	now := db.Millis(time.Now())
 	if !q.shared() { // nobody else looks: a start that writes nothing is a quicker one
-		err := q.readSelf(ctx)
+		var is self
+		err := is.scan(q.o.Service.Store.DB.Read().QueryRowContext(ctx, "SELECT generation, cap, draining FROM spaceserver_node WHERE name = $1", q.o.Node))
+		if err == nil {
+			q.become(is)
+		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 	}
+	var is self
 	err := q.o.Service.Store.Tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO spaceserver_node (name, joined, generation, seen, cap, draining, stopped) VALUES ($1, $2, 1, $2, 0, FALSE, FALSE)
-			ON CONFLICT (name) DO UPDATE SET generation = spaceserver_node.generation + 1, joined = excluded.joined, seen = excluded.seen, stopped = FALSE`, q.o.Node, now)
-		return err
+		return is.scan(tx.QueryRowContext(ctx, `INSERT INTO spaceserver_node (name, joined, generation, seen, cap, draining, stopped) VALUES ($1, $2, 1, $2, 0, FALSE, FALSE)
+			ON CONFLICT (name) DO UPDATE SET generation = spaceserver_node.generation + 1, joined = excluded.joined, seen = excluded.seen, stopped = FALSE
+			RETURNING generation, cap, draining`, q.o.Node, now))
 	})
 	if err != nil {
 		return fmt.Errorf("register the node: %w", err)
 	}
-	return q.readSelf(ctx)
+	q.become(is)
+	return nil
 }
 
-func (q *Queue) readSelf(ctx context.Context) error {
+// self is what this node's row says of it. It is read in the statement that writes the row: read afterwards, it might be a
+// successor's.
+type self struct {
+	generation int64
+	cap        int
+	draining   bool
+}
+
+func (s *self) scan(r db.Row) error { return r.Scan(&s.generation, &s.cap, &s.draining) }
+
+func (q *Queue) become(is self) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.o.Service.Store.DB.Read().QueryRowContext(ctx, "SELECT generation, cap, draining FROM spaceserver_node WHERE name = $1", q.o.Node).Scan(&q.generation, &q.cap, &q.draining)
+	q.generation, q.cap, q.draining = is.generation, is.cap, is.draining
 }
 
 // leave gives back what was taken and not begun, and tells the others that the node is gone.
@@ -115,19 +132,26 @@ func (q *Queue) beat() {
 var errReplaced = errors.New("another node has this name")
 
 func (q *Queue) tell(ctx context.Context) error {
-	result, err := q.o.Service.Store.DB.Write().ExecContext(ctx, "UPDATE spaceserver_node SET seen = $1, stopped = FALSE WHERE name = $2 AND generation = $3", db.Millis(time.Now()), q.o.Node, q.generation)
-	if err = oneRow(result, err); errors.Is(err, ErrLost) {
-		var generation int64
-		again := q.o.Service.Store.DB.Read().QueryRowContext(ctx, "SELECT generation FROM spaceserver_node WHERE name = $1", q.o.Node).Scan(&generation)
-		if errors.Is(again, sql.ErrNoRows) { // somebody removed the node while it was away
-			return q.register(ctx)
-		}
-		return errReplaced
-	}
-	if err != nil {
+	var is self
+	err := is.scan(q.o.Service.Store.DB.Write().QueryRowContext(ctx, "UPDATE spaceserver_node SET seen = $1, stopped = FALSE WHERE name = $2 AND generation = $3 RETURNING generation, cap, draining",
+		db.Millis(time.Now()), q.o.Node, q.generation))
+	switch {
+	case err == nil:
+		q.become(is)
+		return nil
+	case !errors.Is(err, sql.ErrNoRows):
 		return err
 	}
-	return q.readSelf(ctx)
+	var successor int64
+	err = q.o.Service.Store.DB.Read().QueryRowContext(ctx, "SELECT generation FROM spaceserver_node WHERE name = $1", q.o.Node).Scan(&successor)
+	switch {
+	case err == nil:
+		return errReplaced
+	case errors.Is(err, sql.ErrNoRows): // somebody removed the node while it was away
+		return q.register(ctx)
+	default:
+		return err
+	}
 }
 
 // abandon cancels what runs here: it counts no longer, or soon will not.
@@ -145,16 +169,21 @@ func (q *Queue) watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	var dead []string
 	q.mu.Lock()
+	looked := min(time.Since(q.looked), 2*q.o.Beat)
+	q.looked = time.Now()
 	for _, n := range nodes {
 		last, known := q.watched[n.Name]
-		switch beat := db.Millis(n.Seen); {
-		case n.Name == q.o.Node:
-		case !known || last.beat != beat:
-			q.watched[n.Name] = sighting{beat, now}
-		case n.Running > 0 && now.Sub(last.at) >= beats*q.o.Beat:
+		now := sighting{beat: db.Millis(n.Seen)}
+		if n.Name == q.o.Node {
+			continue
+		}
+		if known && last.beat == now.beat {
+			now.silent = last.silent + looked
+		}
+		q.watched[n.Name] = now
+		if n.Running > 0 && now.silent >= beats*q.o.Beat {
 			dead = append(dead, n.Name)
 		}
 	}

@@ -123,6 +123,7 @@ type Queue struct {
 	closing    bool
 	generation int64
 	watched    map[string]sighting
+	looked     time.Time // at the other nodes, the last time
 }
 
 // New makes the queue of this node; nothing runs before Start. Handle and Every may be called until then.

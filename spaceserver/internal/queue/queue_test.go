@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func TestTasksEndAsTheirWorkSays(t *testing.T) {
 			id := w.enqueue(queue.Request{Name: name, Description: "Try " + name, Arguments: map[string]any{"DeploymentId": "Deployments-1"}})
 			o := w.until(id, want.state)
 			if o.Bool("FinishedSuccessfully") != want.successful || !o.Bool("IsCompleted") || o.Bool("HasWarningsOrErrors") != want.hasWarnings || o.Text("ServerNode") != "OctopusServerNodes-one" ||
-				o.Text("Duration") != "less than a second" || o.Text("CompletedTime") == "" || o.Text("Completed") == "" || o.Bool("CanRerun") || o.Object("Arguments").Text("DeploymentId") != "Deployments-1" {
+				!strings.HasSuffix(o.Text("Duration"), "second") && !strings.HasSuffix(o.Text("Duration"), "seconds") || o.Text("CompletedTime") == "" || o.Text("Completed") == "" || o.Bool("CanRerun") || o.Object("Arguments").Text("DeploymentId") != "Deployments-1" {
 				t.Errorf("%s ended as %v", name, o)
 			}
 			if !want.panics && o.Text("ErrorMessage") != want.message {

@@ -142,7 +142,7 @@ func TestStoppedServerEndsItsTasks(t *testing.T) {
 		g := newGate()
 		w := begin(t, s, queue.Options{Work: works{"Work": g.work}})
 		id := w.enqueue(queue.Request{})
-		w.until(id, "Executing")
+		eventually(t, func() bool { return len(g.order()) == 1 }) // what is taken and not begun is given back
 		if err := w.queue.Stop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -198,6 +198,68 @@ func TestNodeThatWasThoughtDeadWritesNothing(t *testing.T) {
 	}
 	if lines := silent.lines(id); slices.Contains(lines, "late") || len(lines) != 1 || !strings.Contains(lines[0], "stopped working") {
 		t.Errorf("the log says %q", lines)
+	}
+}
+
+// TestNodeThatLookedAwayTakesNobodyForDead: where machine or database stood still for all, the first that goes on waits for the
+// others to tell that they live, too.
+func TestNodeThatLookedAwayTakesNobodyForDead(t *testing.T) {
+	t.Parallel()
+	s := service(t, dbtest.Open(t, dbtest.PostgreSQL(t)))
+	g := newGate()
+	quiet := begin(t, s, queue.Options{Node: "quiet", Beat: time.Hour, Work: works{"Work": g.work}})
+	defer close(g.open)
+	id := quiet.enqueue(queue.Request{})
+	quiet.until(id, "Executing")
+	const beat = 5 * time.Millisecond
+	watcher := queue.New(queue.Options{Service: s, Node: "watcher", Beat: beat})
+	if err := watcher.Join(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	look := func() {
+		<-time.After(beat)
+		if err := watcher.Watch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	<-time.After(30 * beat)
+	for range 4 { // each counts for two beats at most, of ten
+		look()
+	}
+	if state := quiet.task(id).Text("State"); state != "Executing" {
+		t.Errorf("after a time in which nobody looked the task is %s", state)
+	}
+	for quiet.task(id).Text("State") == "Executing" {
+		look()
+	}
+	if o := quiet.task(id); o.Text("ErrorMessage") != "The task failed because node quiet stopped working while it ran it." {
+		t.Errorf("it is %s: %s", o.Text("State"), o.Text("ErrorMessage"))
+	}
+}
+
+// TestNoNodeTakesItsSuccessorForItself: of servers that are started at once with one name each has a generation of its own, whatever it
+// reads, so that the last of them ends the others.
+func TestNoNodeTakesItsSuccessorForItself(t *testing.T) {
+	t.Parallel()
+	s := service(t, dbtest.Open(t, dbtest.PostgreSQL(t)))
+	nodes := make([]*queue.Queue, 12)
+	var joining sync.WaitGroup
+	for i := range nodes {
+		nodes[i] = queue.New(queue.Options{Service: s, Node: "twin"})
+		joining.Go(func() {
+			if err := nodes[i].Join(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	joining.Wait()
+	seen := map[int64]bool{}
+	for _, q := range nodes {
+		seen[q.Generation()] = true
+	}
+	if len(seen) != len(nodes) {
+		t.Errorf("%d nodes have %d generations", len(nodes), len(seen))
 	}
 }
 
