@@ -26,3 +26,21 @@ type StatusPeriod struct {
 	Status string    `json:"status" enum:"unknown,online,draining,degraded,offline,maintenance"`
 	Reason string    `json:"reason,omitempty"`
 }
+
+// SpaceUptime is a Space's uptime over the times in which people ask for it.
+type SpaceUptime struct {
+	Windows []UptimeWindow `json:"windows" doc:"24h, 7d, 30d, 90d and 365d, each up to now"`
+}
+
+// UptimeWindow is the uptime over one of them.
+type UptimeWindow struct {
+	Window         string           `json:"window" enum:"24h,7d,30d,90d,365d"`
+	From           time.Time        `json:"from"`
+	To             time.Time        `json:"to"`
+	Uptime         float64          `json:"uptime" doc:"The part of the watched time in which the server answered" minimum:"0" maximum:"1"`
+	WatchedSeconds int64            `json:"watchedSeconds" doc:"How long it was watched at all; with 0 the uptime says nothing"`
+	Seconds        map[string]int64 `json:"seconds" doc:"How long it was in each status"`
+	Pings          int64            `json:"pings" doc:"That were answered"`
+	MeanMillis     float64          `json:"meanMilliseconds" doc:"How long answers took"`
+	MaxMillis      float64          `json:"maxMilliseconds"`
+}

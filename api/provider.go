@@ -95,3 +95,11 @@ type ProviderGroup struct {
 	ID   string `json:"id" doc:"What the provider never gives to another group"`
 	Name string `json:"name"`
 }
+
+// ProviderLeaving is what goes with a provider.
+type ProviderLeaving struct {
+	Accounts    int      `json:"accounts" doc:"Linked accounts by which people sign in"`
+	Groups      int      `json:"groups"`
+	Memberships int      `json:"memberships" doc:"Of people in those groups"`
+	Stranded    []string `json:"stranded" doc:"Usernames of those who would have no way left to sign in"`
+}

@@ -103,10 +103,11 @@ type Connection struct {
 type Enlistment struct {
 	Connection
 	Spaces []EnlistedSpace `json:"spaces" minItems:"1" maxItems:"500"`
-	// SignIn and the two after it say what becomes of signing in.
+	// SignIn and the three after it say what becomes of signing in.
 	SignIn         string          `json:"signIn,omitempty" doc:"on: people sign in through ODCM, or the task fails; off: as before; absent: through ODCM where nothing of anybody's is replaced" enum:"on,off"`
 	ClosePasswords bool            `json:"closePasswords,omitempty" doc:"Turn the server's own passwords off once signing in through ODCM is tested"`
 	ReplaceSignIn  bool            `json:"replaceSignIn,omitempty" doc:"Take over settings that another provider uses; its secret cannot be put back"`
+	LeadOn         bool            `json:"leadOn,omitempty" doc:"Lead whoever has no session there to ODCM at once, without a click; undone by delisting"`
 	Accounts       []AccountChoice `json:"accounts,omitempty" doc:"Decisions about accounts, beyond those that the plan matched" maxItems:"5000"`
 }
 
@@ -197,6 +198,7 @@ type PlannedSignIn struct {
 	Possible  bool            `json:"possible"`
 	Proposed  bool            `json:"proposed" doc:"It is done unless you say no: nothing of anybody's is replaced"`
 	Passwords bool            `json:"passwords" doc:"People may sign in by the server's own passwords"`
+	LeadsOn   bool            `json:"leadsOn" doc:"Whoever has no session there is led on to a provider already"`
 	Settings  []SettingChange `json:"settings"`
 	Changes   []Note          `json:"changes"`
 }
@@ -259,4 +261,11 @@ type LaunchServer struct {
 	Instances int    `json:"instances"`
 	Capacity  int    `json:"capacity" doc:"How many more it can take"`
 	Reason    string `json:"reason,omitempty" doc:"Why it takes none"`
+}
+
+// SpaceGroup is a part of the Spaces.
+type SpaceGroup struct {
+	Name   string         `json:"name" doc:"Empty where it is not known" example:"octopus-1.example.com"`
+	Total  int            `json:"total"`
+	Counts map[string]int `json:"counts" doc:"How many are in which state: online, draining, degraded, offline, maintenance, unknown; or creating, enlisting, delisting, failed"`
 }

@@ -64,6 +64,7 @@ type call struct {
 	in           any
 	ifMatch      int64  // revision
 	idempotency  string // key under which the manager does it once
+	ifNoneMatch  string // entity tag of the answer that the caller has
 }
 
 // do sends the call and decodes the answer into out, unless out is nil or an io.Writer, which gets the bytes.
@@ -121,6 +122,7 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 	}
 	set("User-Agent", c.userAgent)
 	set("Idempotency-Key", r.idempotency)
+	set("If-None-Match", r.ifNoneMatch)
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}

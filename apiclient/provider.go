@@ -34,9 +34,13 @@ func (c *Client) UpdateProvider(ctx context.Context, id string, u api.ProviderUp
 	return p, c.do(ctx, call{method: http.MethodPatch, path: "/providers/" + escape(id), in: u}, &p)
 }
 
-// DeleteProvider removes a way to sign in.
-func (c *Client) DeleteProvider(ctx context.Context, id string) error {
-	return c.do(ctx, call{method: http.MethodDelete, path: "/providers/" + escape(id)}, nil)
+// DeleteProvider removes a way to sign in, and where confirmed also the only one that somebody has.
+func (c *Client) DeleteProvider(ctx context.Context, id string, confirmed bool) error {
+	q := url.Values{}
+	if confirmed {
+		q.Set("confirmed", "true")
+	}
+	return c.do(ctx, call{method: http.MethodDelete, path: "/providers/" + escape(id), query: q}, nil)
 }
 
 // TestProvider tries the settings as they are saved.
@@ -52,4 +56,9 @@ func (c *Client) SyncProvider(ctx context.Context, id string, accept bool) error
 // ProviderGroups finds groups of a provider by a part of their name.
 func (c *Client) ProviderGroups(ctx context.Context, id, text string) iter.Seq2[api.ProviderGroup, error] {
 	return list[api.ProviderGroup](ctx, c, "/providers/"+escape(id)+"/groups", url.Values{"q": {text}})
+}
+
+// ProviderLeaving says what would go with a way to sign in.
+func (c *Client) ProviderLeaving(ctx context.Context, id string) (l api.ProviderLeaving, err error) {
+	return l, c.do(ctx, call{method: http.MethodGet, path: "/providers/" + escape(id) + "/leaving"}, &l)
 }

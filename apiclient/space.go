@@ -93,3 +93,17 @@ func (c *Client) StarSpace(ctx context.Context, ref string, on bool) error {
 	}
 	return c.do(ctx, call{method: method, path: "/spaces/" + escape(ref) + "/star"}, nil)
 }
+
+// SpaceGroups counts the Spaces that the caller may enter, by server, instance, version or state; text narrows them.
+func (c *Client) SpaceGroups(ctx context.Context, by, text string) iter.Seq2[api.SpaceGroup, error] {
+	q := url.Values{"by": {by}}
+	if text != "" {
+		q.Set("q", text)
+	}
+	return list[api.SpaceGroup](ctx, c, "/spaces/groups", q)
+}
+
+// SpaceUptime tells how much of the time the server of a Space answered.
+func (c *Client) SpaceUptime(ctx context.Context, ref string) (u api.SpaceUptime, err error) {
+	return u, c.do(ctx, call{method: http.MethodGet, path: "/spaces/" + escape(ref) + "/uptime"}, &u)
+}

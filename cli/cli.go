@@ -30,7 +30,7 @@ const (
 func Commands(version string) []*cobra.Command {
 	s := &session{version: version}
 	nouns := []*cobra.Command{
-		s.login(), s.logout(), s.spaces(), s.tasks(), s.servers(), s.apiKeys(), s.users(), s.groups(), s.audit(), s.relyingParties(), s.signingKeys(), s.providers(), s.access(), s.accounts(),
+		s.login(), s.logout(), s.spaces(), s.tasks(), s.servers(), s.apiKeys(), s.users(), s.groups(), s.audit(), s.relyingParties(), s.signingKeys(), s.providers(), s.access(), s.accounts(), s.licences(), s.reports(), s.alerts(),
 	}
 	for _, noun := range nouns {
 		f := noun.PersistentFlags()

@@ -382,14 +382,17 @@ func (s *session) providerSync() *cobra.Command {
 }
 
 func (s *session) providerDelete() *cobra.Command {
-	return &cobra.Command{
-		Use: "delete PROVIDER", Short: "remove a way to sign in; its people keep their accounts", Args: cobra.ExactArgs(1),
+	var confirmed bool
+	cmd := &cobra.Command{
+		Use: "delete PROVIDER", Short: "remove a way to sign in, with its linked accounts and groups", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client(cmd)
 			if err != nil {
 				return err
 			}
-			return c.DeleteProvider(cmd.Context(), args[0])
+			return c.DeleteProvider(cmd.Context(), args[0], confirmed)
 		},
 	}
+	cmd.Flags().BoolVar(&confirmed, "confirmed", false, "delete it though people lose their only way in")
+	return cmd
 }

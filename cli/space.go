@@ -16,7 +16,7 @@ import (
 
 func (s *session) spaces() *cobra.Command {
 	cmd := &cobra.Command{Use: "space", Short: "create, enlist, view and delist Spaces"}
-	cmd.AddCommand(s.spaceList(), s.spaceView(), s.spaceCreate(), s.spacePlan(), s.spaceEnlist(), s.spaceRename(), s.spaceRekey(), s.spaceStar(), s.spaceDelist())
+	cmd.AddCommand(s.spaceList(), s.spaceGroups(), s.spaceView(), s.spaceUptime(), s.spaceWatch(), s.spaceCreate(), s.spacePlan(), s.spaceEnlist(), s.spaceRename(), s.spaceRekey(), s.spaceStar(), s.spaceDelist())
 	return cmd
 }
 
@@ -287,6 +287,7 @@ a task. Without --space it enlists all that are not enlisted yet; odcm space pla
 	cmd.Flags().StringVar(&n.SignIn, "sign-in", "", "on: people sign in there through ODCM, or the task fails; off: as before (default: through ODCM where nothing of anybody's is replaced)")
 	cmd.Flags().BoolVar(&n.ClosePasswords, "close-passwords", false, "turn the server's own passwords off once signing in through ODCM is tested")
 	cmd.Flags().BoolVar(&n.ReplaceSignIn, "replace-sign-in", false, "take over settings that another provider uses; its secret cannot be put back")
+	cmd.Flags().BoolVar(&n.LeadOn, "lead-on", false, "lead whoever has no session there to ODCM at once, without a click")
 	cmd.Flags().StringSliceVar(&accounts, "account", nil, "decide about an account: Users-21=link:bob, Users-22=local, Users-23=invite or Users-24=create; repeat for several")
 	cmd.Flags().StringSliceVar(&chosen, "space", nil, "the octopus.Space to enlist, by identifier (Spaces-1) or name; repeat for several")
 	cmd.Flags().StringSliceVar(&names, "name", nil, "name in ODCM, in the order of --space (default: as suggested by the plan)")

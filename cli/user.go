@@ -160,9 +160,17 @@ func readPassword(cmd *cobra.Command) (string, error) {
 
 func (s *session) userInvite() *cobra.Command {
 	var n api.Invitation
+	var groups []string
 	cmd := &cobra.Command{Use: "invite EMAIL", Short: "invite somebody from outside, with the account that he has or a password", Args: cobra.ExactArgs(1)}
 	cmd.RunE = s.do(func(cmd *cobra.Command, c *apiclient.Client, args []string) error {
-		n.Email = args[0]
+		n.Email, n.Groups = args[0], nil
+		for _, ref := range groups {
+			g, err := c.Group(cmd.Context(), ref)
+			if err != nil {
+				return err
+			}
+			n.Groups = append(n.Groups, g.ID)
+		}
 		i, err := c.Invite(cmd.Context(), n)
 		if err != nil {
 			return err
@@ -176,7 +184,7 @@ func (s *session) userInvite() *cobra.Command {
 	cmd.Flags().StringVar(&n.Username, "username", "", "the address if left out")
 	cmd.Flags().StringVar(&n.DisplayName, "name", "", "as others see the user")
 	cmd.Flags().StringSliceVar(&n.Roles, "role", nil, "roles in ODCM; member if left out")
-	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "identifiers of groups to be in from the beginning")
+	cmd.Flags().StringSliceVar(&groups, "group", nil, "groups to be in from the beginning, by name or identifier; repeat for several")
 	return cmd
 }
 

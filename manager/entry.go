@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"odcm"
 	"odcm/kit/egress"
 	"odcm/kit/lease"
@@ -14,6 +16,10 @@ import (
 	"odcm/manager/access"
 	"odcm/manager/access/accessoctopus"
 	"odcm/manager/access/accesssql"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/explain"
+	"odcm/manager/access/push"
+	"odcm/manager/access/roster"
 	"odcm/manager/identity"
 	"odcm/manager/identity/breach"
 	"odcm/manager/identity/group"
@@ -28,7 +34,10 @@ import (
 	"odcm/manager/identity/scim"
 	"odcm/manager/identity/scim/scimsql"
 	"odcm/manager/space"
-	"odcm/manager/sso"
+	"odcm/manager/sso/device"
+	"odcm/manager/sso/grant"
+	"odcm/manager/sso/logout"
+	"odcm/manager/sso/point"
 	"odcm/manager/sso/ssohttp"
 	"odcm/manager/sso/ssokey"
 	"odcm/manager/sso/ssosql"
@@ -119,12 +128,14 @@ func (m *Manager) openAccess(ctx context.Context, sealer *seal.Sealer, authorize
 		return err
 	}
 	m.keys = ssokey.New(ssokey.Options{Store: tokens, Sealer: sealer, Bus: m.bus, Logger: m.log})
-	probing := sso.Probing{Store: pointings, People: subjects{m}, Access: subjects{m}}
-	m.sso = sso.New(sso.Options{Store: tokens, Keys: m.keys, People: probing, Access: probing, Authorizer: authorizer, Bus: m.bus,
-		Backchannel: ssohttp.Backchannel{Client: backchannel}, Entrants: entrants{m}, Issuer: m.publicURL, Logger: m.log})
+	probing := point.Probing{Store: pointings, People: subjects{m}, Access: subjects{m}}
+	m.sso = grant.New(grant.Options{Store: tokens, Keys: m.keys, People: probing, Access: probing, Authorizer: authorizer, Bus: m.bus,
+		Entrants: entrants{m}, Issuer: m.publicURL, Logger: m.log})
+	m.logout = logout.New(logout.Options{Provider: m.sso, Store: tokens, Keys: m.keys, Backchannel: ssohttp.Backchannel{Client: backchannel}, Logger: m.log})
+	m.devices = device.New(device.Options{Provider: m.sso, Store: tokens})
 	on := signOn{octopus: m.octopus, guard: guard}
 	// By way of a function: the space room comes to be after this one.
-	m.pointer = sso.NewPointer(sso.PointerOptions{Store: pointings, Provider: m.sso, Instances: places{m}, Logger: m.log,
+	m.pointer = point.New(point.Options{Store: pointings, Provider: m.sso, Instances: places{m}, Logger: m.log,
 		Servers: on.connecting(func(ctx context.Context, id odcm.InstanceID) (space.Connection, error) {
 			return m.space.InstanceConnection(ctx, id)
 		})})
@@ -132,16 +143,29 @@ func (m *Manager) openAccess(ctx context.Context, sealer *seal.Sealer, authorize
 	m.signOn = on
 
 	servers := accessoctopus.New(places{m}.connect, places{m})
-	m.push = access.NewPush(access.PushOptions{Desires: desires{m}, People: people{m}, Everybody: people{m}, Newcomers: people{m}, Places: places{m}, Store: pushes,
-		Servers: servers, Slots: slots{m.pointer}, Observer: accessoctopus.NewMetrics(m.metrics), Authorizer: authorizer, Signals: m.bus, Logger: m.log})
-	m.access, err = access.New(ctx, access.Options{Store: store, Directory: directory{m}, People: people{m}, Places: places{m}, Authorizer: authorizer,
-		Bus: m.bus, Register: people{m}, Teams: servers, Arrived: m.push, Logger: m.log})
-	return err
+	if m.access, err = access.New(ctx, access.Options{Store: store, Directory: directory{m}, People: people{m}, Places: places{m}, Authorizer: authorizer,
+		Bus: m.bus, Logger: m.log}); err != nil {
+		return err
+	}
+	m.roster = roster.New(roster.Options{People: people{m}, Everybody: people{m}, Newcomers: people{m}, Places: places{m}, Store: pushes, Servers: servers,
+		Gate: m.access, Signals: m.bus})
+	m.push = push.New(push.Options{Gate: m.access, Roster: m.roster, Desires: m.access, People: people{m}, Places: places{m}, Store: pushes, Servers: servers, Slots: slots{m.pointer},
+		Observer: accessoctopus.NewMetrics(m.metrics), Logger: m.log})
+	m.grants = admit.New(admit.Options{Access: m.access, Store: store, People: people{m}, Register: people{m}, Teams: servers, Arrived: m.roster})
+	m.explain = explain.New(explain.Options{Access: m.access, Grants: m.grants, People: people{m}, Places: places{m}, Arrived: m.roster})
+	return nil
 }
 
-// followAccess lets the reconciler look at each Space whose people, teams or mappings changed. Only the replica that has the
-// Space notes when: the time to revoke counts from there.
+// followAccess lets the reconciler look at each Space whose people, their names, teams or mappings changed. Only the replica
+// that has the Space notes when: the time to revoke counts from there.
 func (m *Manager) followAccess(ctx context.Context) error {
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return m.access.FollowPeople(ctx, m.events) })
+	both.Go(func() error { return m.wakeChanged(ctx) })
+	return both.Wait()
+}
+
+func (m *Manager) wakeChanged(ctx context.Context) error {
 	for id := range m.access.Changed(ctx) {
 		if m.shards.Owns(string(id)) {
 			m.push.Touched(time.Now(), id)

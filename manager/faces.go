@@ -15,14 +15,15 @@ import (
 	"odcm/kit/web"
 	"odcm/kit/web/design"
 	"odcm/manager/access/accesshttp"
+	"odcm/manager/alert/alerthttp"
 	"odcm/manager/audit/audithttp"
 	"odcm/manager/fleet/fleethttp"
-	"odcm/manager/identity"
 	"odcm/manager/identity/group/grouphttp"
 	"odcm/manager/identity/identityhttp"
 	"odcm/manager/identity/provider/providerhttp"
 	"odcm/manager/identity/scim/scimhttp"
 	"odcm/manager/identity/userhttp"
+	"odcm/manager/licence/licencehttp"
 	"odcm/manager/monitor/monitorhttp"
 	"odcm/manager/space"
 	"odcm/manager/space/spacehttp"
@@ -40,12 +41,16 @@ func (m *Manager) openFaces(context.Context) error {
 	m.site = web.New(web.Options{
 		Version: m.o.Version, Authenticator: authenticator, Logger: m.log, DB: m.db, Bus: m.bus, Secure: m.secure(), Metrics: m.metrics,
 	})
-	(&spacehttp.Handler{Spaces: m.space, Tasks: m.tasks, Site: m.site, History: monitorhttp.HistoryOf(m.monitor), Count: health{m}.Count, Tabs: m.tabs}).Mount()
+	m.board = &spacehttp.Handler{Spaces: m.space, Tasks: m.tasks, Site: m.site, History: monitorhttp.HistoryOf(m.monitor), Tabs: m.tabs, Vitals: health{m}.Vitals}
+	m.board.Mount()
 	m.openEntrance(authenticator)
 	monitorhttp.Register(m.site, m.monitor)
-	taskhttp.Register(m.site, task.New(m.tasks, identity.NewAuthorizer()), m.tasks)
+	taskhttp.Register(m.site, task.New(m.tasks, m.authorizer), m.tasks)
 	fleethttp.Register(fleethttp.Options{Site: m.site, Fleet: m.fleet, Manager: m.AgentAddress()})
 	audithttp.Register(m.site, m.audit, nil)
+	licencehttp.Register(licencehttp.Options{Site: m.site, Licence: m.licence, Authorizer: m.authorizer})
+	m.showReports(m.reporting)
+	alerthttp.Register(alerthttp.Options{Site: m.site, Desk: m.alerting.desk})
 	m.site.Mount("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") }))
 	m.site.Mount("GET /readyz", http.HandlerFunc(m.ready))
 	m.site.Mount("GET /metrics", promhttp.HandlerFor(m.metrics, promhttp.HandlerOpts{}))
@@ -57,18 +62,17 @@ func (m *Manager) Patterns() []string { return m.site.Patterns() }
 
 // openEntrance puts on the site how people come in, and what lets them.
 func (m *Manager) openEntrance(authenticator *identityhttp.Authenticator) {
-	authorizer := identity.NewAuthorizer()
 	identityhttp.Register(identityhttp.Options{Site: m.site, Authenticator: authenticator, Letters: m.letters,
 		SignIn: identityhttp.SignIn{Providers: m.providers, Sealer: m.sealer, Onward: m.onward, Logger: m.log}})
-	userhttp.Register(userhttp.Options{Site: m.site, People: m.identity, Letters: m.letters, Merges: m.merges, Authorizer: authorizer,
+	userhttp.Register(userhttp.Options{Site: m.site, People: m.identity, Letters: m.letters, Merges: m.merges, Groups: m.groups, Authorizer: m.authorizer,
 		Providers: m.providers, Outbox: m.outbox})
 	grouphttp.Register(grouphttp.Options{Site: m.site, Groups: m.groups})
 	providerhttp.Register(providerhttp.Options{Site: m.site, Providers: m.providers})
 	scimhttp.Register(scimhttp.Options{Site: m.site, SCIM: m.scim})
-	accesshttp.Register(accesshttp.Options{Site: m.site, Access: m.access, Pushed: accesshttp.Pushed(m.push, authorizer)})
-	accesshttp.RegisterAccounts(m.site, m.push)
+	accesshttp.Register(accesshttp.Options{Site: m.site, Access: m.access, Grants: m.grants, Explain: m.explain, Pushed: accesshttp.Pushed(m.roster, m.access)})
+	accesshttp.RegisterAccounts(m.site, m.roster, m.push)
 	partyhttp.Register(partyhttp.Options{Service: m.sso, Site: m.site, Settings: identityhttp.Settings})
-	m.door = ssohttp.Register(ssohttp.Options{Service: m.sso, Keys: m.keys, Site: m.site, SignIn: identityhttp.SignInURL, Logger: m.log,
+	m.door = ssohttp.Register(ssohttp.Options{Service: m.sso, Devices: m.devices, Logout: m.logout, Keys: m.keys, Site: m.site, SignIn: identityhttp.SignInURL, Logger: m.log,
 		Session: func(r *http.Request) (string, odcm.UserID, bool) {
 			a, err := authenticator.BySession(r)
 			return string(a.Session), a.Principal.User, err == nil

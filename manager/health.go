@@ -4,8 +4,10 @@ import (
 	"context"
 
 	"odcm"
+	"odcm/manager/fleet"
 	"odcm/manager/monitor"
 	"odcm/manager/space"
+	"odcm/manager/space/spacehttp"
 )
 
 // health tells the space room what the monitor knows.
@@ -30,17 +32,24 @@ func (h health) InStatus(ctx context.Context, statuses []space.Status) ([]odcm.S
 	return h.m.monitor.InStatus(ctx, wanted)
 }
 
-// Count counts the Spaces that the principal may see by status, from the board that the monitor keeps for some seconds.
-func (h health) Count(ctx context.Context, p odcm.Principal) (map[space.Status]int, error) {
-	board, err := h.m.monitor.Statuses(ctx, p)
-	if err != nil {
-		return nil, err
+// Vitals tells what else is known of the server of a Space.
+func (h health) Vitals(ctx context.Context, _ odcm.Principal, id odcm.SpaceID) (spacehttp.Vitals, error) {
+	all, err := h.m.monitor.HealthOf(ctx, []odcm.SpaceID{id})
+	k, ok := all[id]
+	if err != nil || !ok {
+		return spacehttp.Vitals{}, err
 	}
-	counts := map[space.Status]int{}
-	for _, k := range board.Spaces {
-		counts[space.Status(k.Status)]++
+	var v spacehttp.Vitals
+	if k.Version != "" { // it has answered
+		v.Skew = &k.Skew
 	}
-	return counts, nil
+	if k.Certificate != nil {
+		v.Certificate = &k.Certificate.NotAfter
+	}
+	if k.Queue != nil {
+		v.Queued, v.Running = &k.Queue.Waiting, &k.Queue.Executing
+	}
+	return v, nil
 }
 
 // inSpaceWords says in one room's words what the other knows.
@@ -106,3 +115,34 @@ func (t targets) Targets(ctx context.Context) ([]monitor.Target, error) {
 	}
 	return all, nil
 }
+
+// machines tells the monitor what agents say of the machines that instances run on.
+type machines struct{ fleet *fleet.Service }
+
+var _ monitor.Machines = machines{}
+
+func (f machines) Of(ctx context.Context, ids []odcm.InstanceID) (map[odcm.InstanceID]monitor.Machine, error) {
+	servers, err := f.fleet.Servers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	placed, err := f.fleet.Placed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[odcm.ServerID]monitor.Machine, len(servers))
+	for _, s := range servers {
+		if c := s.Capacity; c.Disk > 0 {
+			of[s.ID] = monitor.Machine{DiskTotal: size(c.Disk), DiskFree: size(c.DiskFree), MemoryTotal: size(c.Memory), MemoryFree: size(c.MemoryFree), At: s.LastSeen}
+		}
+	}
+	all := map[odcm.InstanceID]monitor.Machine{}
+	for _, id := range ids {
+		if machine, known := of[placed[id]]; known {
+			all[id] = machine
+		}
+	}
+	return all, nil
+}
+
+func size(bytes int64) uint64 { return uint64(max(0, bytes)) }

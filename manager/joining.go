@@ -7,17 +7,18 @@ import (
 
 	"odcm"
 	"odcm/kit/egress"
-	"odcm/manager/access"
 	"odcm/manager/access/accessoctopus"
+	"odcm/manager/access/push"
+	"odcm/manager/access/roster"
 	"odcm/manager/space"
 	"odcm/manager/space/spaceoctopus"
-	"odcm/manager/sso"
+	"odcm/manager/sso/point"
 	"odcm/manager/sso/ssooctopus"
 )
 
 // signOn is the sso room's pointer for those who enlist, create and delist.
 type signOn struct {
-	pointer *sso.Pointer
+	pointer *point.Pointer
 	octopus *spaceoctopus.Adapter
 	guard   *egress.Guard
 }
@@ -48,7 +49,7 @@ func (s signOn) Plan(ctx context.Context, t space.Target) (out space.SignInPlan,
 	if err != nil {
 		return out, err
 	}
-	out = space.SignInPlan{Pointed: pointed && plan.State == sso.SlotOurs, Provider: plan.Slot.Label, Possible: plan.Slot.ID != "", Passwords: plan.Passwords,
+	out = space.SignInPlan{Pointed: pointed && plan.State == point.SlotOurs, Provider: plan.Slot.Label, Possible: plan.Slot.ID != "", Passwords: plan.Passwords, LeadsOn: plan.LeadsOn,
 		Proposed: plan.Slot.ID != "" && plan.Free()}
 	for _, c := range plan.Changes {
 		out.Settings = append(out.Settings, space.SettingChange(c))
@@ -79,7 +80,7 @@ func (s signOn) Apply(ctx context.Context, t space.Target, o space.SignInOptions
 	if err != nil {
 		return nil, err
 	}
-	is, err := s.pointer.Point(ctx, t.Instance, t.Name, ssooctopus.Of(c), sso.PointOptions{ClosePasswords: o.ClosePasswords, Replace: o.Replace})
+	is, err := s.pointer.Point(ctx, t.Instance, t.Name, ssooctopus.Of(c), point.Choices{ClosePasswords: o.ClosePasswords, Replace: o.Replace, LeadOn: o.LeadOn})
 	if err != nil {
 		return nil, err
 	}
@@ -105,29 +106,30 @@ func (s signOn) Forget(ctx context.Context, t space.Target) error {
 }
 
 // slots tells the access room by which name people of ODCM are known on a server.
-type slots struct{ pointer *sso.Pointer }
+type slots struct{ pointer *point.Pointer }
 
-var _ access.Slots = slots{}
+var _ push.Slots = slots{}
 
-func (s slots) Slot(ctx context.Context, id odcm.InstanceID) (access.Slot, bool, error) {
+func (s slots) Slot(ctx context.Context, id odcm.InstanceID) (push.Slot, bool, error) {
 	name, pointed, err := s.pointer.ProviderOn(ctx, id)
-	return access.Slot{Provider: name}, pointed, err
+	return push.Slot{Provider: name}, pointed, err
 }
 
 // accounts is the access room's push for those who enlist and delist.
 type accounts struct {
-	push    *access.Push
+	roster  *roster.Roster
+	push    *push.Push
 	octopus *spaceoctopus.Adapter
 }
 
 var _ space.Accounts = accounts{}
 
-func (a accounts) survey(ctx context.Context, t space.Target) ([]access.Seen, error) {
+func (a accounts) survey(ctx context.Context, t space.Target) ([]roster.Seen, error) {
 	client, err := a.octopus.Client(t.Connection)
 	if err != nil {
 		return nil, err
 	}
-	return a.push.Survey(ctx, accessoctopus.Of(client), t.Instance)
+	return a.roster.Survey(ctx, accessoctopus.Of(client), t.Instance)
 }
 
 // Plan implements [space.Accounts].
@@ -142,7 +144,7 @@ func (a accounts) Plan(ctx context.Context, t space.Target) (out space.PeoplePla
 		switch {
 		case s.Untouched != "":
 			out.Untouched++
-		case s.Conflict != access.NoConflict:
+		case s.Conflict != roster.NoConflict:
 			out.Conflicts = append(out.Conflicts, planned)
 		case s.Person.ID != "":
 			out.Matched = append(out.Matched, planned)
@@ -159,11 +161,11 @@ func (a accounts) Apply(ctx context.Context, t space.Target, by odcm.Principal, 
 	if err != nil {
 		return nil, err
 	}
-	chosen := make([]access.Choice, len(choices))
+	chosen := make([]roster.Choice, len(choices))
 	for i, c := range choices {
-		chosen[i] = access.Choice{Account: c.Account, Do: access.Doing(c.Do), Person: c.Person}
+		chosen[i] = roster.Choice{Account: c.Account, Do: roster.Doing(c.Do), Person: c.Person}
 	}
-	linked, err := a.push.Accept(ctx, by, t.Instance, seen, chosen)
+	linked, err := a.roster.Accept(ctx, by, t.Instance, seen, chosen)
 	if err != nil || linked == 0 {
 		return nil, err
 	}

@@ -16,14 +16,17 @@ import (
 	"odcm/kit/egress"
 	"odcm/kit/seal"
 	"odcm/kit/task"
-	"odcm/manager/access"
 	"odcm/manager/access/accessoctopus"
 	"odcm/manager/access/accesssql"
 	"odcm/manager/access/accesstest"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/push"
+	"odcm/manager/access/roster"
 	"odcm/manager/space"
 	"odcm/manager/space/spaceoctopus"
 	"odcm/manager/space/spacetest"
-	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
+	"odcm/manager/sso/point"
 	"odcm/manager/sso/ssooctopus"
 	"odcm/manager/sso/ssosql"
 	"odcm/manager/sso/ssotest"
@@ -39,9 +42,9 @@ type joined struct {
 	*spacetest.Manager
 	t        *testing.T
 	provider *ssotest.Provider
-	pointer  *sso.Pointer
-	push     *access.Push
-	access   *access.Service
+	pointer  *point.Pointer
+	push     *push.Push
+	access   accesstest.Rooms
 	client   *octoclient.Client
 }
 
@@ -84,12 +87,12 @@ func (j *joined) rooms(ctx context.Context, d *db.DB, sealer *seal.Sealer, guard
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	j.provider = ssotest.New(j.t, dbtest.Open(j.t, dbtest.SQLite(j.t)), func(o *sso.Options) {
-		probing := sso.Probing{Store: pointings, People: o.People, Access: o.Access}
+	j.provider = ssotest.New(j.t, dbtest.Open(j.t, dbtest.SQLite(j.t)), func(o *grant.Options) {
+		probing := point.Probing{Store: pointings, People: o.People, Access: o.Access}
 		o.People, o.Access = probing, probing
 	})
 	on := signOn{octopus: m.octopus, guard: guard}
-	j.pointer = sso.NewPointer(sso.PointerOptions{Store: pointings, Provider: j.provider, Instances: places{m},
+	j.pointer = point.New(point.Options{Store: pointings, Provider: j.provider, Instances: places{m},
 		Servers: on.connecting(func(ctx context.Context, id odcm.InstanceID) (space.Connection, error) {
 			return m.space.InstanceConnection(ctx, id)
 		})})
@@ -103,15 +106,16 @@ func (j *joined) rooms(ctx context.Context, d *db.DB, sealer *seal.Sealer, guard
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	if j.access, err = access.New(ctx, options); err != nil {
+	if j.access, err = world.Open(ctx, options, nil); err != nil {
 		j.t.Fatal(err)
 	}
-	j.push = access.NewPush(access.PushOptions{Desires: j.access, People: world, Everybody: everyone{world}, Places: places{m}, Store: pushes,
-		Servers: accessoctopus.New(places{m}.connect, places{m}), Slots: slots{j.pointer}, Authorizer: accesstest.ByRole{}})
-	o.Octopus, o.SignOn, o.Accounts = m.octopus, on, accounts{j.push, m.octopus}
+	servers := accessoctopus.New(places{m}.connect, places{m})
+	people := roster.New(roster.Options{People: world, Everybody: everyone{world}, Places: places{m}, Store: pushes, Servers: servers, Gate: j.access})
+	j.push = push.New(push.Options{Gate: j.access, Roster: people, Desires: j.access, People: world, Places: places{m}, Store: pushes, Servers: servers, Slots: slots{j.pointer}})
+	o.Octopus, o.SignOn, o.Accounts = m.octopus, on, accounts{people, j.push, m.octopus}
 }
 
-var _ sso.SettingsServers = ssooctopus.Connect(nil)
+var _ point.Servers = ssooctopus.Connect(nil)
 
 // state is all that enlisting may change on the server, but for the times of changes.
 func (j *joined) state() string {
@@ -220,11 +224,11 @@ func TestEnlistingJoinsPeopleAndSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if is, err := j.pointer.Get(t.Context(), sp.Instance); err != nil || is.State != sso.PointingApplied || is.Tested.IsZero() {
+	if is, err := j.pointer.Get(t.Context(), sp.Instance); err != nil || is.State != point.Applied || is.Tested.IsZero() {
 		t.Errorf("pointing: %v %v", is, err)
 	}
 	for _, user := range []string{"bob", "ann"} {
-		if _, err := j.access.Grant(t.Context(), accesstest.Barry, access.NewGrant{Space: "theirs", User: user}); err != nil {
+		if _, err := j.access.Grants.Grant(t.Context(), accesstest.Barry, admit.NewGrant{Space: "theirs", User: user}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -27,6 +27,10 @@ import (
 	"odcm/kit/task"
 	"odcm/kit/web"
 	"odcm/manager/access"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/explain"
+	"odcm/manager/access/push"
+	"odcm/manager/access/roster"
 	"odcm/manager/audit"
 	"odcm/manager/fleet"
 	"odcm/manager/fleet/fleetagents"
@@ -35,11 +39,17 @@ import (
 	"odcm/manager/identity/letter"
 	"odcm/manager/identity/merge"
 	"odcm/manager/identity/provider"
+	"odcm/manager/identity/role"
 	"odcm/manager/identity/scim"
+	"odcm/manager/licence"
 	"odcm/manager/monitor"
 	"odcm/manager/space"
+	"odcm/manager/space/spacehttp"
 	"odcm/manager/space/spaceoctopus"
-	"odcm/manager/sso"
+	"odcm/manager/sso/device"
+	"odcm/manager/sso/grant"
+	"odcm/manager/sso/logout"
+	"odcm/manager/sso/point"
 	"odcm/manager/sso/ssohttp"
 	"odcm/manager/sso/ssokey"
 )
@@ -58,6 +68,7 @@ type Options struct {
 	TLSCert, TLSKey string // PEM files; plain HTTP if empty
 	Key, KeyFile    string // seals secrets: base64, or a file, made in Data if both are empty
 	ProbeEvery      time.Duration
+	AlertEvery      time.Duration // between two readings of everything that alerts look at; 15 s if zero
 	ProveWithin     time.Duration // how long a server that is enlisted may take to answer; 30 s if zero
 	Egress          egress.Policy
 
@@ -74,6 +85,7 @@ type Options struct {
 type Manager struct {
 	o             Options
 	log           *slog.Logger
+	authorizer    odcm.Authorizer
 	first         *identity.FirstLogin
 	listener      net.Listener
 	agentListener net.Listener
@@ -96,14 +108,23 @@ type Manager struct {
 	merges    *merge.Service
 	scim      *scim.Service
 	access    *access.Service
-	push      *access.Push
-	sso       *sso.Service
+	grants    *admit.Service
+	explain   *explain.Service
+	roster    *roster.Roster
+	push      *push.Push
+	sso       *grant.Service
+	devices   *device.Service
+	logout    *logout.Service
 	keys      *ssokey.Ring
-	pointer   *sso.Pointer
+	pointer   *point.Pointer
 	signOn    signOn
 	fleet     *fleet.Service
 	space     *space.Service
 	monitor   *monitor.Service
+	licence   *licence.Service
+	reporting *reporting
+	alerting  *alerting
+	board     *spacehttp.Handler
 	audit     *audit.Service
 	octopus   *spaceoctopus.Adapter
 
@@ -118,7 +139,7 @@ type Manager struct {
 
 // New opens the database, the tools and the rooms, and listens, so that what can be wrong shows before anything runs.
 func New(ctx context.Context, o Options) (_ *Manager, err error) {
-	m := &Manager{o: o.withDefaults(), metrics: prometheus.NewRegistry()}
+	m := &Manager{o: o.withDefaults(), metrics: prometheus.NewRegistry(), authorizer: role.NewAuthorizer()}
 	m.log = m.o.Logger
 	defer func() {
 		if err != nil {

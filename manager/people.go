@@ -6,10 +6,14 @@ import (
 
 	"odcm"
 	"odcm/manager/access"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/roster"
 	"odcm/manager/identity"
 	"odcm/manager/identity/group"
 	"odcm/manager/identity/letter"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
+	"odcm/manager/identity/session"
 	"odcm/manager/sso"
 )
 
@@ -21,7 +25,7 @@ func (d directory) Graph(ctx context.Context) (access.Graph, error) { return d.m
 // directories let the form for the password ask the providers that take passwords, which come to be after it.
 type directories struct{ m *Manager }
 
-func (d directories) Verify(ctx context.Context, username, password string) (identity.Assertion, error) {
+func (d directories) Verify(ctx context.Context, username, password string) (person.Assertion, error) {
 	return d.m.providers.Verify(ctx, username, password)
 }
 
@@ -31,11 +35,11 @@ type people struct{ m *Manager }
 var (
 	_ access.People    = people{}
 	_ access.Register  = people{}
-	_ access.Everybody = people{}
-	_ access.Newcomers = people{}
+	_ roster.Everybody = people{}
+	_ roster.Newcomers = people{}
 )
 
-func (p people) person(from identity.Person, kinds map[odcm.ProviderID]provider.Provider) access.Person {
+func (p people) person(from person.Person, kinds map[odcm.ProviderID]provider.Provider) access.Person {
 	email := from.Email()
 	to := access.Person{ID: from.ID, Username: from.Username, DisplayName: from.DisplayName, Email: email.Address,
 		EmailVerified: !email.Verified.IsZero(), Disabled: from.Disabled, Marks: map[string]string{}}
@@ -94,11 +98,11 @@ func (p people) FindGroup(ctx context.Context, ref string) (odcm.GroupID, string
 }
 
 func (p people) SearchPeople(ctx context.Context, text string, limit int) ([]access.Person, error) {
-	return p.some(ctx, identity.Filter{Text: text, State: identity.Active}, "", limit)
+	return p.some(ctx, person.Filter{Text: text, State: person.Active}, "", limit)
 }
 
 // some returns people by username, after the one given.
-func (p people) some(ctx context.Context, f identity.Filter, after string, limit int) ([]access.Person, error) {
+func (p people) some(ctx context.Context, f person.Filter, after string, limit int) ([]access.Person, error) {
 	kinds, err := p.kinds(ctx)
 	if err != nil {
 		return nil, err
@@ -125,7 +129,7 @@ func (p people) Everybody(ctx context.Context) iter.Seq2[access.Person, error] {
 		const limit = 500
 		after := ""
 		for {
-			page, err := p.some(ctx, identity.Filter{}, after, limit)
+			page, err := p.some(ctx, person.Filter{}, after, limit)
 			if err != nil {
 				yield(access.Person{}, err)
 				return
@@ -138,7 +142,7 @@ func (p people) Everybody(ctx context.Context) iter.Seq2[access.Person, error] {
 			if len(page) < limit {
 				return
 			}
-			if _, after, err = identity.ParseUsername(page[len(page)-1].Username); err != nil {
+			if _, after, err = person.ParseUsername(page[len(page)-1].Username); err != nil {
 				yield(access.Person{}, err)
 				return
 			}
@@ -175,39 +179,22 @@ func (s subjects) Person(ctx context.Context, id odcm.UserID) (sso.Person, error
 }
 
 func (s subjects) Session(ctx context.Context, id string) (sso.Session, error) {
-	one, err := s.m.identity.Session(ctx, identity.SessionID(id))
+	one, err := s.m.identity.Session(ctx, session.ID(id))
 	return sso.Session{ID: string(one.ID), User: one.User, Authenticated: one.Created, Method: one.Method, Expires: one.Expires}, err
 }
 
-// Enter waits for the account of who comes for the first time: the server knows nobody whom ODCM did not bring.
-func (s subjects) Enter(ctx context.Context, user odcm.UserID, instance odcm.InstanceID) ([]string, error) {
-	groups, err := s.groups(ctx, user, instance)
-	if err == nil {
-		err = s.m.awaitArrival(ctx, user, instance)
-	}
-	return groups, err
+// Arrive waits for the account of who comes for the first time: the server knows nobody whom ODCM did not bring.
+func (s subjects) Arrive(ctx context.Context, user odcm.UserID, instance odcm.InstanceID) error {
+	return s.m.arrivals().await(ctx, user, instance)
 }
 
-func (s subjects) groups(ctx context.Context, user odcm.UserID, instance odcm.InstanceID) ([]string, error) {
+func (s subjects) Enter(ctx context.Context, user odcm.UserID, instance odcm.InstanceID) ([]string, error) {
 	found, err := s.m.access.GroupsIn(ctx, user, instance)
 	ids := make([]string, len(found))
 	for i, id := range found {
 		ids[i] = string(id)
 	}
 	return ids, err
-}
-
-// desires tells the push what Spaces are to have: the access room comes to be after it.
-type desires struct{ m *Manager }
-
-var _ access.Desires = desires{}
-
-func (d desires) Entrants(ctx context.Context, id odcm.SpaceID) ([]odcm.UserID, error) {
-	return d.m.access.Entrants(ctx, id)
-}
-
-func (d desires) Teams(ctx context.Context, id odcm.SpaceID) ([]access.DesiredTeam, error) {
-	return d.m.access.Teams(ctx, id)
 }
 
 // joiner puts somebody who is invited into groups.
@@ -244,7 +231,7 @@ func (p pickers) Sources(ctx context.Context) (all []group.Source, err error) {
 	return all, err
 }
 
-func (p pickers) FindGroups(ctx context.Context, id odcm.ProviderID, text string, limit int) ([]identity.ExternalGroup, error) {
+func (p pickers) FindGroups(ctx context.Context, id odcm.ProviderID, text string, limit int) ([]person.ExternalGroup, error) {
 	return p.m.providers.FindGroups(ctx, odcm.System, id, text, limit)
 }
 
@@ -264,7 +251,7 @@ type uses struct{ m *Manager }
 var _ group.Uses = uses{}
 
 func (u uses) UsesOf(ctx context.Context, id odcm.GroupID) (said []string, err error) {
-	found, _, err := u.m.access.Grants(ctx, odcm.System, access.Filter{Group: string(id), Limit: 20})
+	found, _, err := u.m.grants.Grants(ctx, odcm.System, admit.Filter{Group: string(id), Limit: 20})
 	for _, g := range found {
 		said = append(said, "It may enter the Space "+g.Place.Name+".")
 	}
@@ -275,7 +262,7 @@ func (u uses) UsesOf(ctx context.Context, id odcm.GroupID) (said []string, err e
 type grants struct{ m *Manager }
 
 func (g grants) Move(ctx context.Context, from, to odcm.UserID) error {
-	return g.m.access.Move(ctx, from, to)
+	return g.m.grants.Move(ctx, from, to)
 }
 
 // entrants tells the OpenID Provider who may enter the Spaces of a server.
@@ -298,7 +285,7 @@ func (e entrants) Entrants(ctx context.Context, instance odcm.InstanceID) (map[o
 			if _, seen := all[id]; seen {
 				continue
 			}
-			groups, err := subjects(e).groups(ctx, id, instance)
+			groups, err := subjects(e).Enter(ctx, id, instance)
 			switch odcm.KindOf(err) {
 			case "":
 				all[id] = groups

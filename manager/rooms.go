@@ -14,7 +14,8 @@ import (
 	"odcm/manager/fleet"
 	"odcm/manager/fleet/fleetagents"
 	"odcm/manager/fleet/fleetsql"
-	"odcm/manager/identity"
+	"odcm/manager/licence"
+	"odcm/manager/licence/licencesql"
 	"odcm/manager/monitor"
 	"odcm/manager/monitor/monitoroctopus"
 	"odcm/manager/monitor/monitorsql"
@@ -36,7 +37,7 @@ func (m *Manager) openRooms(ctx context.Context) error {
 		return err
 	}
 	m.leases = leases
-	authorizer := identity.NewAuthorizer()
+	authorizer := m.authorizer
 
 	servers, err := fleetsql.New(ctx, m.db, m.events)
 	if err != nil {
@@ -69,9 +70,9 @@ func (m *Manager) openRooms(ctx context.Context) error {
 	}
 	m.space = space.New(space.Options{
 		Store: spaces, Octopus: m.octopus, Host: host{m.fleet}, Monitor: health{m}, Access: reach{m}, Authorizer: authorizer,
-		SignOn: m.signOn, Accounts: accounts{m.push, m.octopus},
+		SignOn: m.signOn, Accounts: accounts{m.roster, m.push, m.octopus},
 		Signals: m.bus, PublicURL: func() string { return m.o.PublicURL }, Logger: m.log, ProveWithin: m.o.ProveWithin,
-		Heard: func(id odcm.SpaceID) { m.reconciler.Wake(string(id)) },
+		Heard: func(id odcm.SpaceID) { m.reconciler.Wake(string(id)); m.reporting.collector.Wake(id) },
 	})
 	m.space.Register(m.tasks)
 
@@ -79,12 +80,31 @@ func (m *Manager) openRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.monitor = monitor.New(monitor.Options{
+	watching := monitor.Options{
 		Store: statuses, Prober: monitoroctopus.New(guard, budgets), Targets: targets{m.space}, Owner: m.shards, Bus: m.bus,
-		Authorizer: authorizer, Access: watching{m.space, reach{m}}, Every: m.o.ProbeEvery, Logger: m.log,
-	})
+		Authorizer: authorizer, Access: watching{m.space, reach{m}}, Machines: machines{m.fleet}, Every: m.o.ProbeEvery, Replica: m.o.Replica, Logger: m.log,
+	}
+	if m.db.Postgres() { // on SQLite there is no other replica to ask
+		watching.Ballots = statuses.Ballots()
+	}
+	m.monitor = monitor.New(watching)
+	m.metrics.MustRegister(m.monitor.Collector())
+
+	entitlements, err := licencesql.New(ctx, m.db, m.events)
+	if err != nil {
+		return err
+	}
+	m.licence = licence.New(licence.Options{Store: entitlements, Servers: licences{m}, Authorizer: authorizer})
 
 	m.audit = audit.New(audit.Options{Log: m.events, Authorizer: authorizer, Leases: leases, Replica: m.o.Replica, Logger: m.log})
+
+	if m.reporting, err = m.openReports(ctx, authorizer, leases, budgets); err != nil {
+		return err
+	}
+
+	if m.alerting, err = m.openAlerts(ctx, leases, guard); err != nil {
+		return err
+	}
 
 	m.reconciler = reconcile.New(reconcile.Options{
 		Owns: m.shards.Owns, Changed: m.shards.Changed, Keys: m.spaceKeys, Logger: m.log,

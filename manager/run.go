@@ -12,6 +12,7 @@ import (
 
 	"odcm/manager/access"
 	"odcm/manager/identity"
+	"odcm/manager/monitor"
 	"odcm/manager/sso"
 	"odcm/manager/sso/ssokey"
 )
@@ -57,20 +58,28 @@ func (m *Manager) Start(ctx context.Context) error {
 		return nil
 	})
 	for name, run := range map[string]func(context.Context) error{
-		"access":    m.hinted(m.access.Run, access.Topics()...),
-		"audit":     m.audit.Run,
-		"entry":     m.followAccess,
-		"fleet":     m.fleet.Run,
-		"groups":    m.groups.Run,
-		"identity":  m.hinted(m.identity.Run, "user"),
-		"keys":      m.hinted(m.keys.Run, ssokey.Topic),
-		"mail":      m.hinted(m.outbox.Run, "mail"),
-		"monitor":   m.hinted(m.monitor.Run, "space"),
-		"providers": m.hinted(m.providers.Run, "provider"),
-		"reconcile": m.reconciler.Run,
-		"sessions":  m.followSessions,
-		"sso":       m.hinted(m.sso.Run, "party", "user", sso.TopicLogout),
-		"wake":      m.hinted(m.wake, "space", "account"),
+		"access": m.hinted(m.access.Run, access.Topics()...),
+		"alerts": m.hinted(m.alerting.watcher.Run, "alert-setting", "incident"),
+		"audit":  m.audit.Run,
+		"board": m.hinted(func(ctx context.Context, hints <-chan string) error {
+			return m.space.FollowBoard(ctx, hints, m.board.BoardChanged)
+		}, "space"),
+		"entry":            m.followAccess,
+		"fleet":            m.fleet.Run,
+		"groups":           m.groups.Run,
+		"identity":         m.hinted(m.identity.Run, "user"),
+		"keys":             m.hinted(m.keys.Run, ssokey.Topic),
+		"logout":           m.hinted(m.logout.Run, sso.TopicLogout),
+		"mail":             m.hinted(m.outbox.Run, "mail"),
+		"monitor":          m.hinted(m.monitor.Run, monitor.Topics()...),
+		"providers":        m.hinted(m.providers.Run, "provider"),
+		"reconcile":        m.reconciler.Run,
+		"reports":          m.reporting.collector.Run,
+		"report upkeep":    m.reporting.upkeep.Run,
+		"report schedules": m.reporting.schedules.Run,
+		"sessions":         m.followSessions,
+		"sso":              m.hinted(m.sso.Run, "party", "user"),
+		"wake":             m.hinted(m.wake, "space", "account"),
 	} {
 		r.work.Go(func() error { return m.worker(working, name, run) })
 	}

@@ -27,6 +27,7 @@ type story struct {
 var stories = []story{
 	{name: "create", kind: "space.create"},
 	{name: "create and cancel", kind: "space.create", cancelAt: 4},
+	{name: "create and cancel late", kind: "space.create", cancelAt: 10},
 	{name: "enlist", kind: "space.enlist", enlist: true},
 	{name: "enlist and cancel", kind: "space.enlist", enlist: true, cancelAt: 4},
 	{name: "enlist and cancel late", kind: "space.enlist", enlist: true, cancelAt: 8},

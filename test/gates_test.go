@@ -12,6 +12,8 @@ import (
 	"time"
 
 	ground "odcm" // odcm is the program here
+	"odcm/kit/db"
+	"odcm/manager/alert"
 )
 
 // castle is an office with something of every kind in it, and somebody of every role who tries the doors.
@@ -92,14 +94,41 @@ func (c *castle) made(kind string) string {
 		return post("/access/grants", map[string]any{"space": c.own, "group": c.made("group")}).field("id")
 	case "task":
 		return c.task
+	case "rule":
+		return post("/alerts/rules", map[string]any{"name": "Rule " + n, "signal": "status", "is": "offline", "severity": "info", "enabled": true}).field("id")
+	case "receiver":
+		return post("/alerts/receivers", map[string]any{"name": "Receiver " + n, "kind": "webhook", "url": "http://127.0.0.1:1/not-told-to-anybody", "enabled": true}).field("id")
+	case "silence":
+		return post("/alerts/silences", map[string]any{"space": c.own, "until": time.Now().Add(time.Hour), "comment": "Gates"}).field("id")
+	case "window":
+		return post("/alerts/windows", map[string]any{"name": "Window " + n, "schedule": "0 22 * * 6", "lastsSeconds": 3600, "enabled": true}).field("id")
+	case "incident":
+		c.fires("incident-own-"+n, c.own, "Quietharbour")
+		c.fires("incident-other-"+n, c.other, "Backwater")
+		return "incident-own-" + n
+	case "schedule":
+		return post("/report-schedules", map[string]any{"name": "Schedule " + n, "report": "deployments", "every": "daily", "hour": 8, "to": []string{"ulyssa@example.com"}}).field("id")
 	}
 	return "nothing"
+}
+
+// fires puts an incident of the Space where alerts keep theirs: what is watched here does well.
+func (c *castle) fires(id, space, name string) {
+	c.t.Helper()
+	i := alert.Incident{ID: id, Rule: "offline", RuleName: "Offline", Severity: alert.Critical, Subject: space, Kind: alert.KindSpace, Name: name, Phase: alert.Firing, Since: time.Now(), Fired: time.Now()}
+	_, err := c.d.Write().ExecContext(c.t.Context(), `INSERT INTO alert_incident (id, rule, severity, subject, name, phase, since, resolved, body, acked_by, acked_at, ack_note)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, '', 0, '')`, i.ID, i.Rule, i.Severity, i.Subject, i.Name, i.Phase, db.Millis(i.Since), asJSON(i))
+	if err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // kinds of things by how their paths begin.
 var kinds = []struct{ prefix, kind string }{
 	{"/groups/{id}", "group"}, {"/users/{", "user"}, {"/people/{id}", "user"}, {"/providers/{id}", "provider"}, {"/scim-directories/{id}", "directory"},
 	{"/provisioning/{id}", "directory"}, {"/relying-parties/{id}", "party"}, {"/access/grants/{id}", "grant"}, {"/tasks/{id}", "task"},
+	{"/alerts/rules/{id}", "rule"}, {"/alerts/rule/{id}", "rule"}, {"/alerts/receivers/{id}", "receiver"}, {"/alerts/silences/{id}", "silence"}, {"/alerts/windows/{id}", "window"},
+	{"/alerts/incidents/{id}", "incident"}, {"/report-schedules/{id}", "schedule"},
 }
 
 var placeholder = regexp.MustCompile(`\{[a-z]+(\.\.\.)?\}`)
@@ -110,6 +139,7 @@ func (c *castle) fill(path, space string) string {
 	if strings.HasPrefix(path, "/spaces/{id}") {
 		path = strings.Replace(path, "{id}", space, 1)
 	}
+	path = strings.Replace(strings.Replace(path, "/alerts/{kind}", "/alerts/rule", 1), "{verb}", "pause", 1)
 	for _, k := range kinds {
 		if strings.HasPrefix(path, k.prefix) {
 			id := c.made(k.kind)
@@ -125,6 +155,7 @@ func (c *castle) fill(path, space string) string {
 		}
 	}
 	path = strings.ReplaceAll(path, "{algorithm}", "ES256")
+	path = strings.ReplaceAll(path, "/reports/{name}", "/reports/deployments")
 	path = strings.ReplaceAll(path, "{$}", "")
 	return placeholder.ReplaceAllString(path, "nothing")
 }
@@ -182,7 +213,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 // try asks one thing as everybody.
 func (c *castle) try(name, method, prefix, path string, g gate, headers map[string]string) {
 	c.t.Helper()
-	fill := []string{"OWN", c.own, "USER", "nothing", "AUDITOR", c.auditor}
+	fill := []string{"OWN", c.own, "USER", "nothing", "AUDITOR", c.auditor, "UNTIL", time.Now().UTC().Add(time.Hour).Format("2006-01-02T15:04")}
 	filled := prefix + c.fill(path, c.own) + g.query
 	if strings.Contains(g.body+g.query, "GROUP") {
 		fill = append(fill, "GROUP", c.made("group"))
@@ -213,7 +244,7 @@ func (c *castle) try(name, method, prefix, path string, g gate, headers map[stri
 			c.t.Errorf("%s as %s: got %d %.300s, want %d", name, role, r.status, r.body, want)
 		}
 		c.tell(name, role, r)
-		if other := strings.NewReplacer(c.own, c.other, c.task, c.elsewhere).Replace(filled); role == "keeper" && other != filled {
+		if other := strings.NewReplacer(c.own, c.other, c.task, c.elsewhere, "incident-own", "incident-other").Replace(filled); role == "keeper" && other != filled {
 			r := c.ask(strings.ToUpper(method), other, body, h)
 			if r.status != 404 {
 				c.t.Errorf("%s of another Space as keeper: got %d %.300s, want 404", name, r.status, r.body)

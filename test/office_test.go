@@ -19,6 +19,8 @@ import (
 	"odcm/manager"
 	"odcm/manager/identity"
 	"odcm/manager/identity/identitysql"
+	"odcm/manager/identity/role"
+	"odcm/manager/identity/session"
 )
 
 // office is a manager in this process, and people who ask it over REST.
@@ -77,7 +79,7 @@ func (o *office) people(now func() time.Time) *identity.Service {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	return identity.New(identity.Options{Store: store, Bus: bus, Authorizer: identity.NewAuthorizer(), Now: now, Logger: slog.New(slog.DiscardHandler)})
+	return identity.New(identity.Options{Store: store, Bus: bus, Authorizer: role.NewAuthorizer(), Now: now, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // hire makes a user of the role with an API key that ends after life.
@@ -88,7 +90,7 @@ func (o *office) hire(name string, role ground.Role, now func() time.Time, life 
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	key, _, err = s.CreateKey(o.t.Context(), ground.Principal{User: u.ID, Name: name, Roles: u.Roles}, identity.NewKey{Purpose: "test", Expires: now().Add(life)})
+	key, _, err = s.CreateKey(o.t.Context(), ground.Principal{User: u.ID, Name: name, Roles: u.Roles}, session.NewKey{Purpose: "test", Expires: now().Add(life)})
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -395,8 +395,8 @@ func (s *signOnStory) refused(v *walker, when, environment string) {
 	}
 }
 
-// stock gives a server what there is to deploy, a team that may deploy it to Dev, and the wish that people sign in at once
-// where there is one way. Everyone who may enter may look. It returns the release.
+// stock gives a server what there is to deploy, and a team that may deploy it to Dev. Everyone who may enter may look. It returns
+// the release.
 func (s *spaceServer) stock(t testing.TB) (release string) {
 	t.Helper()
 	const space = "/api/Spaces-1/"
@@ -416,11 +416,6 @@ func (s *spaceServer) stock(t testing.TB) (release string) {
 	team := s.create(t, "/api/teams", map[string]any{"Name": "Deployers", "SpaceId": "Spaces-1"})
 	s.create(t, "/api/scopeduserroles", map[string]any{"TeamId": team, "UserRoleId": "userroles-projectdeployer", "SpaceId": "Spaces-1", "EnvironmentIds": []string{dev}})
 	s.create(t, "/api/scopeduserroles", map[string]any{"TeamId": "teams-everyone", "UserRoleId": "userroles-projectviewer", "SpaceId": "Spaces-1"})
-
-	var settings map[string]any
-	s.ask(t, http.MethodGet, "/api/configuration/authentication/values", nil, &settings)
-	settings["AutoLoginEnabled"] = true
-	s.ask(t, http.MethodPut, "/api/configuration/authentication/values", settings, &settings)
 	return release
 }
 

@@ -35,7 +35,7 @@ func root() *cobra.Command {
 	}
 	root.PersistentFlags().String("config", "", "a YAML file with settings named as the flags are (ODCM_CONFIG)")
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "use", Title: "Use a manager:"})
-	for _, c := range []*cobra.Command{dev(), serve(), agentCommand(), spaceServer()} {
+	for _, c := range []*cobra.Command{dev(), serve(), agentCommand(), spaceServer(), simulateCommand()} {
 		c.GroupID = "run"
 		root.AddCommand(c)
 	}

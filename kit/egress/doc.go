@@ -8,7 +8,7 @@
 // what it reads. Environment proxies are not used: behind one, the address that is dialled says nothing.
 //
 // Connections are shared: all servers with the same TLS settings use one transport, which is what makes it cheap to look
-// at thousands of servers every few seconds.
+// at thousands of servers every few seconds. Who holds connections of its own dials with [Guard.Dial], by the same rules.
 //
 // Failures come as [odcm.Error] with the codes egress.denied, egress.redirect, egress.too-large (kind Invalid),
 // egress.dns, egress.refused, egress.tls, egress.timeout and egress.failed (kind Unavailable); each says what to do.

@@ -14,7 +14,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,21 +133,22 @@ func startTLS(t *testing.T) *httptest.Server {
 
 func TestDeniedAddressIsNotDialled(t *testing.T) {
 	t.Parallel()
-	dialled := false
-	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { dialled = true }))
-	defer s.Close()
+	var dialled atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { dialled.Store(true) }))
+	t.Cleanup(s.Close)
 	policy := egress.Policy{Deny: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
-	c := client(t, policy, egress.Limits{}, egress.TLS{})
-	// By address and by a name that means it: the check is on what is dialled, so what a name says elsewhere is no way in.
-	for _, host := range []string{"127.0.0.1", "localhost"} {
-		_, err := get(t, c, strings.Replace(s.URL, "127.0.0.1", host, 1))
-		wantCode(t, err, odcm.Invalid, "egress.denied", "policy")
-	}
-	if dialled {
-		t.Error("the server was asked")
-	}
-	_, err := get(t, client(t, egress.Policy{}, egress.Limits{}, egress.TLS{}), "http://169.254.169.254/latest/meta-data/")
-	wantCode(t, err, odcm.Invalid, "egress.denied", "link-local")
+	each(t, func(t *testing.T, ask ask) {
+		// By address and by a name that means it: the check is on what is dialled, so what a name says elsewhere is no way in.
+		for _, host := range []string{"127.0.0.1", "localhost"} {
+			_, err := ask(t, policy, egress.Limits{}, egress.TLS{}, strings.Replace(s.URL, "127.0.0.1", host, 1))
+			wantCode(t, err, odcm.Invalid, "egress.denied", "policy")
+		}
+		if dialled.Load() {
+			t.Error("the server was asked")
+		}
+		_, err := ask(t, egress.Policy{}, egress.Limits{}, egress.TLS{}, "http://169.254.169.254/latest/meta-data/")
+		wantCode(t, err, odcm.Invalid, "egress.denied", "link-local")
+	})
 }
 
 func TestRedirects(t *testing.T) {
@@ -195,29 +198,34 @@ func TestCertificates(t *testing.T) {
 	one := egress.Thumbprint(cert)
 	spaced := strings.ToLower(one[:2] + ":" + one[2:20] + " " + one[20:])
 
-	_, err := get(t, client(t, egress.Policy{}, egress.Limits{}, egress.TLS{}), s.URL)
-	wantCode(t, err, odcm.Unavailable, "egress.tls", "Acme Co", "Give that authority's certificate", one)
+	each(t, func(t *testing.T, ask ask) {
+		_, err := ask(t, egress.Policy{}, egress.Limits{}, egress.TLS{}, s.URL)
+		wantCode(t, err, odcm.Unavailable, "egress.tls", "Acme Co", "Give that authority's certificate", one)
 
-	for name, settings := range map[string]egress.TLS{"own authority": {CA: ca}, "SHA-1": {Thumbprint: one}, "SHA-1 as copied": {Thumbprint: spaced}, "SHA-256": {Thumbprint: hex.EncodeToString(two[:])}} {
-		if b, err := get(t, client(t, egress.Policy{}, egress.Limits{}, settings), s.URL); err != nil || b != "hello" {
-			t.Errorf("%s: %q %v", name, b, err)
+		for name, settings := range map[string]egress.TLS{"own authority": {CA: ca}, "SHA-1": {Thumbprint: one}, "SHA-1 as copied": {Thumbprint: spaced}, "SHA-256": {Thumbprint: hex.EncodeToString(two[:])}} {
+			if b, err := ask(t, egress.Policy{}, egress.Limits{}, settings, s.URL); err != nil || b != "hello" {
+				t.Errorf("%s: %q %v", name, b, err)
+			}
 		}
-	}
 
-	_, err = get(t, client(t, egress.Policy{}, egress.Limits{}, egress.TLS{Thumbprint: strings.Repeat("AB", 20)}), s.URL)
-	wantCode(t, err, odcm.Unavailable, "egress.tls", "not the pinned one", one)
-	_, err = get(t, client(t, egress.Policy{}, egress.Limits{}, egress.TLS{CA: ca}), strings.Replace(s.URL, "127.0.0.1", "localhost", 1))
-	wantCode(t, err, odcm.Unavailable, "egress.tls", "not for that name", "example.com")
+		_, err = ask(t, egress.Policy{}, egress.Limits{}, egress.TLS{Thumbprint: strings.Repeat("AB", 20)}, s.URL)
+		wantCode(t, err, odcm.Unavailable, "egress.tls", "not the pinned one", one)
+		_, err = ask(t, egress.Policy{}, egress.Limits{}, egress.TLS{CA: ca}, strings.Replace(s.URL, "127.0.0.1", "localhost", 1))
+		wantCode(t, err, odcm.Unavailable, "egress.tls", "not for that name", "example.com")
+	})
 }
 
 func TestTLSSettingsAreChecked(t *testing.T) {
 	t.Parallel()
 	guard := egress.New(egress.Policy{}, egress.Limits{})
 	for field, settings := range map[string]egress.TLS{"ca": {CA: "-----BEGIN NOTHING-----"}, "thumbprint": {Thumbprint: "12345"}} {
-		_, err := guard.Client(settings)
-		var e *odcm.Error
-		if !errors.As(err, &e) || e.Kind != odcm.Invalid || len(e.Fields) != 1 || e.Fields[0].Field != field {
-			t.Errorf("%s: %v", field, err)
+		_, byClient := guard.Client(settings)
+		_, byDial := guard.Dial(t.Context(), settings, &url.URL{Scheme: "https", Host: "127.0.0.1:1"})
+		for _, err := range []error{byClient, byDial} {
+			var e *odcm.Error
+			if !errors.As(err, &e) || e.Kind != odcm.Invalid || len(e.Fields) != 1 || e.Fields[0].Field != field {
+				t.Errorf("%s: %v", field, err)
+			}
 		}
 	}
 }
@@ -225,9 +233,11 @@ func TestTLSSettingsAreChecked(t *testing.T) {
 func TestPlainServerAskedForTLS(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(hello))
-	defer s.Close()
-	_, err := get(t, client(t, egress.Policy{}, egress.Limits{}, egress.TLS{}), strings.Replace(s.URL, "http:", "https:", 1))
-	wantCode(t, err, odcm.Unavailable, "egress.tls", "http://")
+	t.Cleanup(s.Close)
+	each(t, func(t *testing.T, ask ask) {
+		_, err := ask(t, egress.Policy{}, egress.Limits{}, egress.TLS{}, strings.Replace(s.URL, "http:", "https:", 1))
+		wantCode(t, err, odcm.Unavailable, "egress.tls", "http://")
+	})
 }
 
 func TestNoServer(t *testing.T) {
@@ -238,11 +248,12 @@ func TestNoServer(t *testing.T) {
 	}
 	address := l.Addr().String()
 	_ = l.Close()
-	c := client(t, egress.Policy{}, egress.Limits{}, egress.TLS{})
-	_, err = get(t, c, "http://"+address)
-	wantCode(t, err, odcm.Unavailable, "egress.refused", address, "running")
-	_, err = get(t, c, "http://no-such-host.invalid")
-	wantCode(t, err, odcm.Unavailable, "egress.dns", "no-such-host.invalid")
+	each(t, func(t *testing.T, ask ask) {
+		_, err := ask(t, egress.Policy{}, egress.Limits{}, egress.TLS{}, "http://"+address)
+		wantCode(t, err, odcm.Unavailable, "egress.refused", address, "running")
+		_, err = ask(t, egress.Policy{}, egress.Limits{}, egress.TLS{}, "http://no-such-host.invalid")
+		wantCode(t, err, odcm.Unavailable, "egress.dns", "no-such-host.invalid")
+	})
 }
 
 func TestSilentServer(t *testing.T) {

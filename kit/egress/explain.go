@@ -13,9 +13,9 @@ import (
 	"odcm"
 )
 
-// explain turns what the network says into what people can act on. A context that was canceled stays as it is: nobody
+// Explain turns what the network says into what people can act on. A context that was canceled stays as it is: nobody
 // waits for the answer.
-func explain(u *url.URL, err error) error {
+func Explain(u *url.URL, err error) error {
 	var known *odcm.Error
 	if errors.As(err, &known) {
 		return known // the policy's or the pin's own words

@@ -58,7 +58,7 @@ func New(policy Policy, limits Limits) *Guard {
 // no timeout of its own over the whole exchange: bound the request's context. The error is of kind Invalid, on field
 // "ca" or "thumbprint".
 func (g *Guard) Client(settings TLS) (*http.Client, error) {
-	rt, err := g.Transport(settings)
+	rt, err := g.transport(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +67,14 @@ func (g *Guard) Client(settings TLS) (*http.Client, error) {
 
 // Transport returns what sends a single request, for callers that follow no redirects.
 func (g *Guard) Transport(settings TLS) (http.RoundTripper, error) {
+	t, err := g.transport(settings)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (g *Guard) transport(settings TLS) (*transport, error) {
 	settings, err := settings.normal()
 	if err != nil {
 		return nil, err
@@ -80,7 +88,9 @@ func (g *Guard) Transport(settings TLS) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &transport{limit: g.limits.Body, http: g.httpTransport(config)}
+	plain := config.Clone()
+	plain.NextProtos = []string{"http/1.1"}
+	t := &transport{limit: g.limits.Body, http: g.httpTransport(config), plain: plain}
 	g.transports[settings] = t
 	return t, nil
 }
@@ -95,9 +105,8 @@ func (g *Guard) CloseIdle() {
 }
 
 func (g *Guard) httpTransport(config *tls.Config) *http.Transport {
-	dialer := &net.Dialer{Timeout: g.limits.Dial, KeepAlive: 30 * time.Second, ControlContext: g.control}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            g.dialer().DialContext,
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    g.limits.Handshake,
 		ResponseHeaderTimeout:  g.limits.Header,
@@ -111,6 +120,10 @@ func (g *Guard) httpTransport(config *tls.Config) *http.Transport {
 		ReadBufferSize:         4 << 10,
 		WriteBufferSize:        4 << 10,
 	}
+}
+
+func (g *Guard) dialer() *net.Dialer {
+	return &net.Dialer{Timeout: g.limits.Dial, KeepAlive: 30 * time.Second, ControlContext: g.control}
 }
 
 // control runs after the name was resolved and before the connection is made, once for every address that is tried.

@@ -22,10 +22,12 @@ type TLS struct {
 	Thumbprint string `json:"thumbprint,omitempty"`
 }
 
+var separators = strings.NewReplacer(" ", "", ":", "", "-", "", "\u200e", "")
+
 // normal brings equal settings into one form.
 func (t TLS) normal() (TLS, error) {
 	t.CA = strings.TrimSpace(t.CA)
-	t.Thumbprint = strings.ToUpper(strings.NewReplacer(" ", "", ":", "", "-", "", "\u200e", "").Replace(t.Thumbprint))
+	t.Thumbprint = strings.ToUpper(separators.Replace(t.Thumbprint))
 	if t.Thumbprint == "" {
 		return t, nil
 	}

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 // transport sends over one pool of connections, explains failures and bounds answers.
 type transport struct {
 	http  *http.Transport
+	plain *tls.Config // of connections without net/http
 	limit int64
 }
 
@@ -19,7 +21,7 @@ type transport struct {
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := t.http.RoundTrip(r)
 	if err != nil {
-		return nil, explain(r.URL, err)
+		return nil, Explain(r.URL, err)
 	}
 	if res.ContentLength > t.limit {
 		res.Body.Close()
@@ -53,7 +55,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 		return n - 1, tooLarge(b.limit)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = explain(b.url, err)
+		err = Explain(b.url, err)
 	}
 	return n, err
 }
@@ -76,12 +78,16 @@ func sameOrigin(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+func hostPort(u *url.URL) string { return u.Hostname() + ":" + port(u) }
+
+func port(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
 	}
-	return u.Hostname() + ":" + port
+	if u.Scheme == "https" {
+		return "443"
+	}
+	return "80"
 }
 
 // redirected says where the server pointed, without query and user, which may hold secrets.

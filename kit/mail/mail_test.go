@@ -1,6 +1,7 @@
 package mail_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -159,5 +160,43 @@ func TestWhatIsWrongIsExplained(t *testing.T) {
 	}
 	if err := locked.sender(mail.Mandatory, "wrong-password").Test(t.Context()); odcm.CodeOf(err) != "mail.sign-in" {
 		t.Errorf("a test of what is wrong: %v", err)
+	}
+}
+
+func TestPicturesTravelWithTheMessage(t *testing.T) {
+	t.Parallel()
+	s := (&sink{}).open(t, "127.0.0.1:0", false)
+	s.keep = true
+	png := []byte("\x89PNG\r\n\x1a\nnot much of one")
+	l := mail.Letter{Product: "ODCM", Heading: "Deployments", Lines: []string{"Last week."}, Parts: []mail.Part{
+		{Heading: "By day", Picture: &mail.Picture{ID: "chart-0", PNG: png}, Alt: `30 "deployments" <b>`},
+		{Head: []string{"Space", "All"}, Rows: [][]string{{"<script>", "30"}}},
+	}}
+	m, err := l.Message("geoff@consult.example", "Deployments")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`src="cid:chart-0"`, `alt="30 &#34;deployments&#34; &lt;b&gt;"`, "&lt;script&gt;"} {
+		if !strings.Contains(m.HTML, part) {
+			t.Errorf("%s is missing in %s", part, m.HTML)
+		}
+	}
+	if !strings.Contains(m.Text, "Space     All\n<script>  30") {
+		t.Errorf("as text: %s", m.Text)
+	}
+	if err := s.sender(mail.None, "").Send(t.Context(), "mail-1", m); err != nil {
+		t.Fatal(err)
+	}
+	body := s.body()
+	for _, part := range []string{"multipart/related", "multipart/alternative", "Content-Id: <chart-0>", base64.StdEncoding.EncodeToString(png)} {
+		if !strings.Contains(body, part) {
+			t.Errorf("%q is missing in %s", part, body)
+		}
+	}
+	for _, p := range []mail.Picture{{ID: "x>\r\nBcc: a@b.example", PNG: png}, {ID: "large", PNG: make([]byte, 5<<20)}, {PNG: png}} {
+		m.Pictures = []mail.Picture{p}
+		if err := s.sender(mail.None, "").Send(t.Context(), "mail-2", m); odcm.CodeOf(err) != "mail.picture-invalid" {
+			t.Errorf("picture %.20q: %v", p.ID, err)
+		}
 	}
 }

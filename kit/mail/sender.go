@@ -1,11 +1,13 @@
 package mail
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,10 +19,17 @@ import (
 
 // Message is one mail to one person. HTML may be empty.
 type Message struct {
-	To      string
-	Subject string
-	Text    string
-	HTML    string
+	To       string
+	Subject  string
+	Text     string
+	HTML     string
+	Pictures []Picture // that the HTML shows, each as cid:ID
+}
+
+// Picture is a PNG that travels with a message, so that reading it loads nothing from anywhere.
+type Picture struct {
+	ID  string // letters, digits, "-" and "."
+	PNG []byte
 }
 
 // Sender sends by one server. It is safe for concurrent use.
@@ -40,7 +49,12 @@ func NewSender(s Server, within time.Duration) *Sender {
 // Server tells where to.
 func (s *Sender) Server() Server { return s.server }
 
-const maxSubject = 200 // characters
+const (
+	maxSubject  = 200     // characters
+	maxPictures = 4 << 20 // bytes of all: the message is kept until it is sent
+)
+
+var pictureID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,99}$`)
 
 // validate refuses what could add a header or a second recipient. go-mail encodes headers too: this does not rely on it.
 func (m Message) validate() error {
@@ -49,6 +63,12 @@ func (m Message) validate() error {
 	}
 	if m.Subject == "" || utf8.RuneCountInString(m.Subject) > maxSubject || strings.ContainsFunc(m.Subject, control) || !utf8.ValidString(m.Subject) {
 		return odcm.E(odcm.Invalid, "mail.subject-invalid", "The subject is empty, too long, or has a line break.")
+	}
+	size := 0
+	for _, p := range m.Pictures {
+		if size += len(p.PNG); !pictureID.MatchString(p.ID) || size > maxPictures {
+			return odcm.E(odcm.Invalid, "mail.picture-invalid", "The pictures are too large, or one has a name that none can have.")
+		}
 	}
 	return nil
 }
@@ -73,6 +93,11 @@ func (s *Sender) Send(ctx context.Context, id string, m Message) error {
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	}
+	for _, p := range m.Pictures {
+		if err := msg.EmbedReader(p.ID+".png", bytes.NewReader(p.PNG), gomail.WithFileContentID("<"+p.ID+">"), gomail.WithFileContentType("image/png")); err != nil {
+			return odcm.E(odcm.Invalid, "mail.picture-invalid", "A picture cannot be sent.").Because(err)
+		}
 	}
 	return s.with(ctx, func(ctx context.Context, c *gomail.Client) error { return c.DialAndSendWithContext(ctx, msg) })
 }

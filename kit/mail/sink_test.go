@@ -1,6 +1,7 @@
 package mail_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -32,6 +33,8 @@ type sink struct {
 	refuse   error // of recipients
 	password string
 	arrived  chan struct{}
+	keep     bool // of messages the whole text
+	text     string
 }
 
 type visit struct {
@@ -74,7 +77,8 @@ func (v *visit) Rcpt(to string, _ *smtp.RcptOptions) error {
 }
 
 func (v *visit) Data(r io.Reader) error {
-	m, err := netmail.ReadMessage(r)
+	var whole bytes.Buffer
+	m, err := netmail.ReadMessage(io.TeeReader(r, &whole))
 	if err != nil {
 		return err
 	}
@@ -82,6 +86,9 @@ func (v *visit) Data(r io.Reader) error {
 		return err
 	}
 	v.sink.mu.Lock()
+	if v.sink.keep {
+		v.sink.text = whole.String()
+	}
 	v.sink.got = append(v.sink.got, m)
 	v.sink.mu.Unlock()
 	v.sink.arrived <- struct{}{}
@@ -146,6 +153,13 @@ func (s *sink) sender(security mail.Security, password string) *mail.Sender {
 		v.Username, v.Password = "odcm", password
 	}
 	return mail.NewSender(v, 5*time.Second)
+}
+
+// body is the last message as it was sent.
+func (s *sink) body() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text
 }
 
 func (s *sink) messages() []*netmail.Message {

@@ -33,6 +33,9 @@ var realtime = flag.Bool("realtime", false, "let replicas die with the default h
 type child struct {
 	URL, Trace, CrashAt string
 	Realtime            bool
+	// Around which hook, counted from 1, Lisa cancels the task Cancel, and around which the process dies. Never if 0.
+	Cancel           odcm.TaskID
+	CancelAt, DiesAt int
 }
 
 const childEnv = "ODCM_TEST_TASK_CHILD"
@@ -70,8 +73,9 @@ func (c child) run() error {
 	}
 	o := timings(c.Realtime)
 	o.Replica, o.Logger = "child", slog.New(slog.NewTextHandler(os.Stderr, nil))
-	e, err := task.New(ctx, d, events, bus, o)
-	if err != nil {
+	var e *task.Engine
+	o.Hook = c.hook(&e)
+	if e, err = task.New(ctx, d, events, bus, o); err != nil {
 		return err
 	}
 	for kind, run := range traced(c.Trace, "child", c.CrashAt) {
@@ -83,6 +87,21 @@ func (c child) run() error {
 	fmt.Println("started")
 	time.Sleep(time.Minute)
 	return errors.New("nobody killed it")
+}
+
+// hook counts the moments of the one task that runs, cancels it at one of them and ends the process at another.
+func (c child) hook(e **task.Engine) func(kind, step string, after bool) {
+	moment := 0
+	return func(string, string, bool) {
+		if moment++; moment == c.CancelAt {
+			if err := (*e).Cancel(context.Background(), c.Cancel, lisa); err != nil {
+				panic(err)
+			}
+		}
+		if moment == c.DiesAt {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+	}
 }
 
 func timings(real bool) task.Options {
@@ -173,6 +192,31 @@ func traced(file, who, crashAt string) kinds {
 			}
 			return err
 		},
+		// last does its work in its last step, and undoes it where somebody cancels before that.
+		"last": func(r *task.Run) error {
+			do := func(name string) error {
+				_, err := task.Step(r, name, void(func(ctx context.Context) error {
+					if ctx.Err() != nil {
+						return ctx.Err()
+					}
+					return note(name)
+				}))
+				return err
+			}
+			err := do("do-1")
+			if err == nil {
+				err = do("do-2")
+			}
+			if err == nil {
+				return nil
+			}
+			for _, name := range []string{"undo-2", "undo-1"} {
+				if _, undoErr := task.Undo(r, name, void(func(context.Context) error { return note(name) })); undoErr != nil {
+					return undoErr
+				}
+			}
+			return err
+		},
 		"slow": func(r *task.Run) error {
 			_, err := task.Step(r, "sleep", void(func(ctx context.Context) error {
 				if err := note(string(r.Task().ID)); err != nil {
@@ -231,11 +275,25 @@ func submitOnly(t *testing.T, url string, k kinds, req task.Request) odcm.TaskID
 
 func submitOnlyOn(t *testing.T, d *db.DB, k kinds, req task.Request) odcm.TaskID {
 	t.Helper()
+	e := unstarted(t, d, k)
+	id, err := e.Submit(t.Context(), nil, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// unstarted is an engine as another process has it, which runs nothing.
+func unstarted(t *testing.T, d *db.DB, k kinds) *task.Engine {
+	t.Helper()
 	bus, err := signal.New(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer bus.Close()
+	t.Cleanup(bus.Close)
 	events, err := eventlog.New(t.Context(), d, bus)
 	if err != nil {
 		t.Fatal(err)
@@ -247,14 +305,7 @@ func submitOnlyOn(t *testing.T, d *db.DB, k kinds, req task.Request) odcm.TaskID
 	for kind, run := range k {
 		e.Register(kind, run)
 	}
-	id, err := e.Submit(t.Context(), nil, req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return id
+	return e
 }
 
 func TestCrashAtEveryStepResumesThere(t *testing.T) {
@@ -305,19 +356,7 @@ func TestCrashInARollBackResumesTheRollBack(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 		// From this process, as from another replica: on PostgreSQL the bus tells the child, on SQLite it looks.
-		bus, err := signal.New(t.Context(), d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(bus.Close)
-		events, err := eventlog.New(t.Context(), d, bus)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, err := task.New(t.Context(), d, events, bus, fast)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := unstarted(t, d, nil)
 		if err := e.Cancel(t.Context(), id, lisa); err != nil {
 			t.Fatal(err)
 		}
@@ -339,6 +378,87 @@ func TestCrashInARollBackResumesTheRollBack(t *testing.T) {
 			t.Errorf("events %v", e)
 		}
 	})
+}
+
+// TestCanceledInTheLastStepAndKilledAtEachMoment cancels a task right before and right after its last step does its work,
+// and kills the process at each moment from then on.
+func TestCanceledInTheLastStepAndKilledAtEachMoment(t *testing.T) {
+	t.Parallel()
+	const beforeLast, afterLast = 3, 4
+	for _, c := range []struct {
+		name          string
+		cancel        int
+		moments       int // from the first step to the end of the task
+		want          task.State
+		events, steps string
+	}{
+		{"before", beforeLast, 10, task.Canceled, "task.canceled by Lisa", "do-1=succeeded do-2=canceled undo-2=succeeded undo-1=succeeded"},
+		{"after", afterLast, 6, task.Succeeded, "task.succeeded by Barry", "do-1=succeeded do-2=succeeded"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dbtest.EachURL(t, func(t *testing.T, url string) {
+				t.Parallel()
+				for dies := c.cancel; dies <= c.moments; dies++ {
+					t.Run(fmt.Sprint("killed at ", dies), func(t *testing.T) {
+						want, steps, ended := c.want, c.steps, c.events
+						if c.cancel == afterLast && dies == afterLast { // its result was not stored, and the cancel is seen before it runs again
+							want, ended = task.Canceled, "task.canceled by Lisa"
+							steps = "do-1=succeeded do-2=canceled undo-2=succeeded undo-1=succeeded"
+						}
+						trace := filepath.Join(t.TempDir(), "trace")
+						k := traced(trace, "parent", "")
+						id := submitOnly(t, url, k, task.Request{Kind: "last", By: barry})
+						waitKilled(t, child{URL: url, Trace: trace, Cancel: id, CancelAt: c.cancel, DiesAt: dies}.start(t))
+
+						h := open(t, dbtest.Open(t, url), fast, k)
+						if got := h.wait(id, want); got.CanceledBy.Name != "Lisa" {
+							t.Errorf("canceled by %q", got.CanceledBy.Name)
+						}
+						if s := h.steps(id); s != steps {
+							t.Errorf("steps %s", s)
+						}
+						if e := h.eventTypes(id); !slices.Equal(e, []string{"task.submitted by Barry", ended}) {
+							t.Errorf("events %v", e)
+						}
+						lines, err := h.Log(t.Context(), id, 0, 0)
+						if late := len(lines) > 0 && strings.Contains(lines[len(lines)-1].Text, "too late"); err != nil || late != (want == task.Succeeded) {
+							t.Errorf("the log says %+v, %v", lines, err)
+						}
+						if c.cancel == beforeLast && readTrace(t, trace)["do-2"] > 0 {
+							t.Error("the last step did its work after the cancel")
+						}
+					})
+				}
+			})
+		})
+	}
+}
+
+// TestNoStepBeginsAfterACancelElsewhere cancels at another replica, of which this one hears nothing.
+func TestNoStepBeginsAfterACancelElsewhere(t *testing.T) {
+	t.Parallel()
+	url := dbtest.SQLite(t) // there the bus does not leave its process
+	runs, asked := make(chan struct{}), make(chan struct{})
+	k := kinds{"two": func(r *task.Run) error {
+		if _, err := task.Step(r, "one", void(func(context.Context) error { close(runs); <-asked; return nil })); err != nil {
+			return err
+		}
+		_, err := task.Step(r, "two", void(func(context.Context) error { return nil }))
+		return err
+	}}
+	h := open(t, dbtest.Open(t, url), task.Options{HeartbeatEvery: time.Minute, DeadAfter: time.Hour}, k)
+	id := h.submit(task.Request{Kind: "two"})
+	<-runs
+	elsewhere := unstarted(t, dbtest.Open(t, url), k)
+	if err := elsewhere.Cancel(t.Context(), id, lisa); err != nil {
+		t.Fatal(err)
+	}
+	close(asked)
+	h.wait(id, task.Canceled)
+	if s := h.steps(id); s != "one=succeeded two=canceled" {
+		t.Errorf("steps %s", s)
+	}
 }
 
 func TestReplicasShareWorkAndOutliveEachOther(t *testing.T) {

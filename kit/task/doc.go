@@ -39,7 +39,8 @@
 //
 // [Engine.Cancel] asks. The context of the step that is running ends, the next step returns [ErrCanceled] without
 // running, and the handler rolls back with [Undo], whose steps run to their end. Where in the handler the cancel was
-// seen is stored with the steps, so that a crash in the middle of a roll-back resumes the roll-back.
+// seen is stored with the steps, so that a crash in the middle of a roll-back resumes the roll-back. A cancel that comes
+// while the last step does its work, in spite of its context, is too late: the task succeeds, and its log says so.
 //
 // # Replicas
 //

@@ -70,6 +70,9 @@ func (e *Engine) run(r *Run) (left bool) {
 		}
 	}()
 	err := e.handle(r)
+	if err == nil && r.Canceled() {
+		r.Logf("The cancel came too late: every step was done.")
+	}
 	r.journal.Close()
 	e.o.Hook(r.task.Kind, "", false)
 	err = e.finish(r, err)

@@ -72,6 +72,20 @@ func (r *Run) Canceled() bool {
 	return r.canceled
 }
 
+// askedToCancel also looks at the task's row: somebody may have asked at another replica, whose hint is still on its way.
+func (r *Run) askedToCancel(ctx context.Context) bool {
+	if r.Canceled() {
+		return true
+	}
+	// Where the row cannot be read the step runs: what it returns could not be stored either.
+	ctx, enough := context.WithTimeout(ctx, r.e.o.HeartbeatEvery)
+	defer enough()
+	if t, err := r.e.Get(ctx, r.task.ID); err == nil && t.State == Canceling {
+		r.cancel()
+	}
+	return r.Canceled()
+}
+
 // cancel ends the step that is running, unless it belongs to the roll-back.
 func (r *Run) cancel() {
 	r.mu.Lock()
@@ -184,7 +198,7 @@ func (r *Run) do(name string, undo bool, f func(ctx context.Context) (json.RawMe
 
 // perform runs a step that has no stored outcome, and returns the outcome to store.
 func (r *Run) perform(ctx context.Context, number int, name string, undo bool, f func(ctx context.Context) (json.RawMessage, error)) outcome {
-	if !undo && r.Canceled() {
+	if !undo && r.askedToCancel(ctx) {
 		return outcome{Canceled: true}
 	}
 	r.journal.StepBegan(number, name, undo)

@@ -95,7 +95,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 
 // Cancel asks the task to end and roll back. One that is still queued runs all the same: its first step returns
 // [ErrCanceled], so that its handler takes back what was committed with its submission. A finished task is an
-// [odcm.Conflict]; asking twice is not an error, and the first to ask is named.
+// [odcm.Conflict]; asking twice is not an error, and the first to ask is named. Once Cancel has returned no further step
+// begins, and the context of the one that runs here has ended. Where that was the last step, and does its work all the
+// same, the cancel came too late: the task succeeds.
 func (e *Engine) Cancel(ctx context.Context, id odcm.TaskID, by odcm.Principal) (err error) {
 	defer odcm.Wrap(&err, "cancel task %s", id)
 	canceler, err := json.Marshal(by)
@@ -121,6 +123,9 @@ WHERE id = $1 AND state IN ('queued', 'running', 'canceling')`, string(id), stri
 		}
 		return e.bus.PublishTx(ctx, tx, topic(id), ListTopic, cancelNoun+"/"+string(id)) // its event comes when it has rolled back
 	})
+	if err == nil {
+		e.cancelLocal(id) // not by the hint, which may come after the last step
+	}
 	return err
 }
 

@@ -59,6 +59,13 @@
 // whole is an element with an id and data-live-region="space task/ID event": when any of these topics (or a noun's any)
 // is published, the script reads the page again and puts that element in place (design.CardProps: ID and Region).
 //
+// What is made from many things, a count or an order, is a fragment with a noun of its own, whose identifier says what of
+// them it shows; whoever keeps the count calls site.Live().Redraw("board") when it has become another. Links inside of
+// data-soft that lead to the same page put only what is different in place.
+//
+// A Page that is Full has the whole of a dark screen to itself; data-clock is a clock there, data-stale-since says since when
+// the stream is broken, and data-next with data-every leads on.
+//
 // # Components
 //
 // Package design, all templ components:
@@ -85,6 +92,8 @@
 //	Facts([]Fact) Number(label, value, detail) Meter(label, value, limit, text)
 //	Code(text) Secret(label, text)   with a copy button
 //	Sparkline(points, label) History([]Sample, label)
+//	Proportion([]Part) Heat(states, shape, label)   how many of a whole are how; one cell for each
+//	Segmented(label, []Tab) Fold(label, href, open, total, []Part)   ways to look; a part that its address folds away
 //	Empty(icon, title, text) Callout(tone, title) Skeleton(lines) Toast(tone, text) Time(t)
 //
 // Addresses that come from outside go through templ.URL, which refuses javascript:; templ.SafeURL trusts them blindly.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -13,9 +14,17 @@ import (
 
 	"github.com/a-h/templ"
 
+	"odcm"
 	"odcm/kit/db/dbtest"
 	"odcm/kit/signal"
 )
+
+// lisa is everyone who asks.
+type lisa struct{}
+
+func (lisa) Authenticate(*http.Request) (odcm.Principal, error) {
+	return odcm.Principal{User: "user-1", Name: "Lisa"}, nil
+}
 
 // TestFanOut is the whole way: a hint on the bus of a real database, over HTTP, to many open pages.
 func TestFanOut(t *testing.T) {
@@ -27,7 +36,7 @@ func TestFanOut(t *testing.T) {
 	}
 	defer bus.Close()
 	var drawn atomic.Int64
-	s := New(Options{Authenticator: &gate{}, Logger: slog.New(slog.DiscardHandler), DB: d, Bus: bus})
+	s := New(Options{Authenticator: lisa{}, Logger: slog.New(slog.DiscardHandler), DB: d, Bus: bus})
 	s.Live().Fragment("space", func(context.Context, string) (templ.Component, error) {
 		return templ.Raw(fmt.Sprintf("<b>%d</b>", drawn.Add(1))), nil
 	}, nil)
@@ -39,7 +48,7 @@ func TestFanOut(t *testing.T) {
 	defer s.Stop(context.Background())
 
 	const pages = 100
-	since := s.live.position()
+	since := s.live.Position()
 	var ready, done sync.WaitGroup
 	for range pages {
 		ready.Add(1)
@@ -69,7 +78,7 @@ func TestFanOut(t *testing.T) {
 
 // BenchmarkFanOut measures one change to 1,000 open pages, without the network.
 func BenchmarkFanOut(b *testing.B) {
-	s := New(Options{Authenticator: &gate{}, Logger: slog.New(slog.DiscardHandler)})
+	s := New(Options{Authenticator: lisa{}, Logger: slog.New(slog.DiscardHandler)})
 	var n atomic.Int64
 	s.Live().Fragment("space", func(context.Context, string) (templ.Component, error) {
 		return templ.Raw(fmt.Sprintf("<article>%d%s</article>", n.Add(1), strings.Repeat("x", 800))), nil
@@ -83,7 +92,7 @@ func BenchmarkFanOut(b *testing.B) {
 	const pages = 1000
 	got := make(chan struct{}, pages)
 	var wg sync.WaitGroup
-	since := s.live.position()
+	since := s.live.Position()
 	for range pages {
 		r, err := server.Client().Get(server.URL + "/live?topic=space/1&since=" + since)
 		if err != nil {
@@ -104,7 +113,7 @@ func BenchmarkFanOut(b *testing.B) {
 		})
 	}
 	for b.Loop() {
-		s.live.hint("space/1")
+		s.live.Redraw("space")
 		for range pages {
 			<-got
 		}

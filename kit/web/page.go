@@ -27,6 +27,8 @@ type Page struct {
 	Space string
 	// Bare leaves side bar and heading out: sign-in, sign-out. The body then stands in a narrow card.
 	Bare bool
+	// Full leaves everything out but the body, on the whole of a dark screen: for a wall.
+	Full bool
 	// Headless leaves only the heading out: the body has its own.
 	Headless bool
 }
@@ -39,8 +41,11 @@ func (s *Site) Render(w http.ResponseWriter, r *http.Request, status int, page P
 	p := Principal(ctx)
 	frame := design.Frame{
 		Assets: s.assets, Product: s.o.Product, Version: s.o.Version,
-		Title: page.Title, Notice: page.Notice, Intro: page.Intro, Crumbs: page.Crumbs, Actions: page.Actions, Tabs: page.Tabs, Bare: page.Bare, Headless: page.Headless,
-		Theme: design.ThemeOf(r), Since: s.live.since(ctx), Space: page.Space,
+		Title: page.Title, Notice: page.Notice, Intro: page.Intro, Crumbs: page.Crumbs, Actions: page.Actions, Tabs: page.Tabs, Bare: page.Bare, Full: page.Full, Headless: page.Headless,
+		Theme: design.ThemeOf(r), Since: position(ctx), Space: page.Space,
+	}
+	if page.Full {
+		frame.Theme = "dark"
 	}
 	if s.o.Gallery && r.URL.Query().Has("theme") {
 		frame.Theme = r.URL.Query().Get("theme")

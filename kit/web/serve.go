@@ -17,6 +17,7 @@ import (
 
 	"odcm"
 	"odcm/kit/web/design"
+	"odcm/kit/web/live"
 )
 
 var typeOfProblem = reflect.TypeFor[Problem]()
@@ -36,7 +37,7 @@ func New(o Options) *Site {
 		o.MaxBody = 1 << 20
 	}
 	s := &Site{o: o, mux: http.NewServeMux(), assets: design.NewAssets("/assets/"), origins: http.NewCrossOriginProtection(), large: map[string]int64{}}
-	s.live = newLive(o.Logger)
+	s.live = live.New(o.Logger)
 	s.metrics = newMetrics(o.Metrics)
 	s.once = newIdempotency(o.DB, o.Now)
 	s.api = newAPI(s)
@@ -59,14 +60,14 @@ func (s *Site) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	s.live.start(s.o.Bus)
+	s.live.Start(s.o.Bus)
 	return nil
 }
 
 // Stop ends every live stream, so that the HTTP server can shut down: call it before http.Server.Shutdown, or from
 // http.Server.RegisterOnShutdown.
 func (s *Site) Stop(context.Context) error {
-	s.live.close()
+	s.live.Close()
 	return nil
 }
 

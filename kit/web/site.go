@@ -14,6 +14,7 @@ import (
 	"odcm/kit/db"
 	"odcm/kit/signal"
 	"odcm/kit/web/design"
+	"odcm/kit/web/live"
 )
 
 // HandlerFunc answers a request or returns an error, which becomes a page or problem+json (see [StatusOf]). It must not
@@ -47,7 +48,7 @@ type Site struct {
 	mux      *http.ServeMux
 	patterns []string
 	api      huma.API
-	live     *Live
+	live     *live.Hub
 	assets   *design.Assets
 	origins  *http.CrossOriginProtection
 	once     *idempotency
@@ -120,11 +121,26 @@ func (s *Site) AcceptLarge(pattern string, bytes int64) { s.large[pattern] = byt
 func (s *Site) API() huma.API { return s.api }
 
 // Live returns the fragments that are pushed to open pages.
-func (s *Site) Live() *Live { return s.live }
+func (s *Site) Live() *live.Hub { return s.live }
+
+// serveLive is the stream of a page.
+func (s *Site) serveLive(w http.ResponseWriter, r *http.Request) error {
+	s.metrics.streams.Inc()
+	defer s.metrics.streams.Dec()
+	return s.live.Serve(w, r, Principal(r.Context()), s.o.Authenticator.Authenticate)
+}
+
+type positionKey struct{}
+
+// position is where the request's page begins to listen: noted before anything is read for it.
+func position(ctx context.Context) string {
+	p, _ := ctx.Value(positionKey{}).(string)
+	return p
+}
 
 func (s *Site) handler(h HandlerFunc, signedIn bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := s.live.mark(r.Context())
+		ctx := context.WithValue(r.Context(), positionKey{}, s.live.Position())
 		p, err := s.o.Authenticator.Authenticate(r)
 		switch {
 		case err == nil:

@@ -10,7 +10,7 @@ import (
 // May tells whether the user may enter the Space: whether he is enabled and holds a grant that has not expired, himself or
 // through a group. It allocates nothing.
 func (s *Service) May(user odcm.UserID, space odcm.SpaceID) bool {
-	return s.index.Load().may(user, space)
+	return s.index.Load().May(user, space)
 }
 
 // Reach returns the Spaces that the principal may see: all, or those that he may enter.
@@ -21,7 +21,7 @@ func (s *Service) Reach(ctx context.Context, p odcm.Principal) (all bool, spaces
 	return false, s.index.Load().reach(p.User)
 }
 
-func (x *index) reach(user odcm.UserID) (spaces []odcm.SpaceID) {
+func (x *Index) reach(user odcm.UserID) (spaces []odcm.SpaceID) {
 	slot, groups, ok := x.of(user)
 	if !ok {
 		return nil
@@ -37,10 +37,10 @@ func (x *index) reach(user odcm.UserID) (spaces []odcm.SpaceID) {
 
 // Entrants lists who may enter the Space, sorted. It never fails.
 func (s *Service) Entrants(_ context.Context, space odcm.SpaceID) ([]odcm.UserID, error) {
-	return s.index.Load().entrants(space), nil
+	return s.index.Load().Entrants(space), nil
 }
 
-func (x *index) entrants(space odcm.SpaceID) (users []odcm.UserID) {
+func (x *Index) Entrants(space odcm.SpaceID) (users []odcm.UserID) {
 	e := x.spaces[space]
 	if e == nil {
 		return nil
@@ -60,10 +60,10 @@ func (x *index) entrants(space odcm.SpaceID) (users []odcm.UserID) {
 
 // TeamsOf lists the identifiers of the mapped Octopus teams that the user is in; none for who may not enter.
 func (s *Service) TeamsOf(_ context.Context, user odcm.UserID, space odcm.SpaceID) []string {
-	return s.index.Load().teamsOf(user, space)
+	return s.index.Load().TeamsOf(user, space)
 }
 
-func (x *index) teamsOf(user odcm.UserID, space odcm.SpaceID) (teams []string) {
+func (x *Index) TeamsOf(user odcm.UserID, space odcm.SpaceID) (teams []string) {
 	slot, groups, ok := x.of(user)
 	e := x.spaces[space]
 	if !ok || e == nil || !e.admits(groups, slot) {
@@ -84,7 +84,7 @@ func (s *Service) Teams(_ context.Context, space odcm.SpaceID) (teams []DesiredT
 	if e == nil {
 		return nil, nil
 	}
-	entrants := x.entrants(space)
+	entrants := x.Entrants(space)
 	for i, m := range e.Mappings {
 		t := DesiredTeam{Team: m.Team.ID, Groups: m.Groups}
 		for _, user := range entrants {
@@ -123,7 +123,7 @@ func (s *Service) GroupsIn(ctx context.Context, user odcm.UserID, instance odcm.
 func (s *Service) EnteredOn(ctx context.Context, user odcm.UserID, instance odcm.InstanceID) ([]odcm.SpaceID, error) {
 	on, err := s.on(ctx, instance)
 	x := s.index.Load()
-	return slices.DeleteFunc(slices.Clone(on), func(space odcm.SpaceID) bool { return !x.may(user, space) }), err
+	return slices.DeleteFunc(slices.Clone(on), func(space odcm.SpaceID) bool { return !x.May(user, space) }), err
 }
 
 // on lists the Spaces of an instance.
@@ -140,9 +140,9 @@ func (s *Service) on(ctx context.Context, instance odcm.InstanceID) (on []odcm.S
 }
 
 // counting returns the user's groups that count in the Spaces, sorted, and whether he may enter any of them.
-func (x *index) counting(user odcm.UserID, spaces []odcm.SpaceID) (groups []odcm.GroupID, enters bool) {
+func (x *Index) counting(user odcm.UserID, spaces []odcm.SpaceID) (groups []odcm.GroupID, enters bool) {
 	for _, space := range spaces {
-		if !x.may(user, space) {
+		if !x.May(user, space) {
 			continue
 		}
 		enters = true
@@ -155,4 +155,47 @@ func (x *index) counting(user odcm.UserID, spaces []odcm.SpaceID) (groups []odcm
 	}
 	slices.Sort(groups)
 	return slices.Compact(groups), enters
+}
+
+// LetsIn counts the people whom a grant lets in.
+func (x *Index) LetsIn(g Grant) int {
+	e := x.spaces[g.Space]
+	switch {
+	case e == nil:
+	case g.Holder.Group != "":
+		if e.groups.has(x.bits[g.Holder.Group]) {
+			return len(x.graph.MembersOf(g.Holder.Group))
+		}
+	default:
+		if slot, _, ok := x.of(g.Holder.User); ok && e.users.has(slot) {
+			return 1
+		}
+	}
+	return 0
+}
+
+// Stewarded lists the Spaces that the user administers in ODCM.
+func (s *Service) Stewarded(user odcm.UserID) (spaces []odcm.SpaceID) {
+	x := s.index.Load()
+	for _, id := range x.reach(user) {
+		if x.Administers(user, id) {
+			spaces = append(spaces, id)
+		}
+	}
+	return spaces
+}
+
+// GrantsOf lists the grants that let the user into the Space.
+func (x *Index) GrantsOf(user odcm.UserID, space odcm.SpaceID) (grants []Grant) {
+	slot, groups, ok := x.of(user)
+	e := x.spaces[space]
+	if !ok || e == nil {
+		return nil
+	}
+	for _, g := range e.Grants {
+		if bit, known := x.bits[g.Holder.Group]; known && groups.has(bit) && e.groups.has(bit) || g.Holder.User == user && e.users.has(slot) {
+			grants = append(grants, g)
+		}
+	}
+	return grants
 }

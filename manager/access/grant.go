@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"time"
 
 	"odcm"
@@ -26,7 +27,7 @@ type Grant struct {
 }
 
 // counts tells whether the grant lets its holder in.
-func (g Grant) counts(now time.Time) bool {
+func (g Grant) Counts(now time.Time) bool {
 	return !g.Ended && (g.Expires.IsZero() || now.Before(g.Expires))
 }
 
@@ -45,4 +46,35 @@ type Content struct {
 	Space    odcm.SpaceID
 	Grants   []Grant   // by identifier
 	Mappings []Mapping // by the team's identifier
+}
+
+// DesiredTeam is a team of an octopus.Space that groups are mapped to.
+type DesiredTeam struct {
+	Team    string         // its id on the server, "Teams-21"
+	Groups  []odcm.GroupID // sorted
+	Members []odcm.UserID  // of these groups, nesting flattened, who may enter the Space; sorted
+}
+
+// Team is the team of the identifier: with it for a name where no group is mapped to it.
+func (c Content) Team(id string) Team {
+	for _, m := range c.Mappings {
+		if m.Team.ID == id {
+			return m.Team
+		}
+	}
+	return Team{ID: id, Name: id}
+}
+
+// Held finds the grant of a holder.
+func (c Content) Held(h Holder) (Grant, bool) {
+	i := slices.IndexFunc(c.Grants, func(g Grant) bool { return g.Holder == h })
+	if i < 0 {
+		return Grant{}, false
+	}
+	return c.Grants[i], true
+}
+
+// Maps tells whether the group is mapped to the team.
+func (c Content) Maps(team string, group odcm.GroupID) bool {
+	return slices.ContainsFunc(c.Mappings, func(m Mapping) bool { return m.Team.ID == team && slices.Contains(m.Groups, group) })
 }

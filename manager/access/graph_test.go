@@ -11,6 +11,7 @@ import (
 	"odcm"
 	"odcm/manager/access"
 	"odcm/manager/access/accesstest"
+	"odcm/manager/access/admit"
 	"odcm/manager/identity/group/graph"
 )
 
@@ -103,11 +104,11 @@ func TestALateGraphIsLookedAtAgain(t *testing.T) {
 			g, _ := w.Graph(ctx)
 			return g
 		})
-		s, err := access.New(ctx, o)
+		s, err := w.Open(ctx, o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Grant(ctx, accesstest.Barry, access.NewGrant{Space: "payments", Group: "Developers"}); err != nil {
+		if _, err := s.Grants.Grant(ctx, accesstest.Barry, admit.NewGrant{Space: "payments", Group: "Developers"}); err != nil {
 			t.Fatal(err)
 		}
 		go s.Run(ctx, hints)

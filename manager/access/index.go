@@ -1,6 +1,7 @@
 package access
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -38,10 +39,10 @@ func (s set) meets(t set) bool {
 	return false
 }
 
-// index answers every question about who enters what at one moment. It is immutable: the next one shares with it what did
+// Index answers every question about who enters what at one moment. It is immutable: the next one shares with it what did
 // not change. Groups and users are numbered as they are first met and keep their number for good, so that sets made for one
 // index hold for the next.
-type index struct {
+type Index struct {
 	graph    Graph // nil before the first reading
 	revision int64 // of the store
 
@@ -67,12 +68,42 @@ type entry struct {
 	overdue           bool
 }
 
-func newIndex() *index {
-	return &index{bits: map[odcm.GroupID]int32{}, slots: map[odcm.UserID]int32{}, spaces: map[odcm.SpaceID]*entry{}}
+// Index is the one of this moment.
+func (s *Service) Index() *Index { return s.index.Load() }
+
+// Graph is the one that the index was made of; nil before the first reading.
+func (x *Index) Graph() Graph { return x.graph }
+
+// Content is what the store has of the Space; empty where that is nothing.
+func (x *Index) Content(space odcm.SpaceID) Content {
+	if e := x.spaces[space]; e != nil {
+		return e.Content
+	}
+	return Content{Space: space}
 }
 
-// may is the decision.
-func (x *index) may(user odcm.UserID, space odcm.SpaceID) bool {
+// Contents yields what the store has of each Space, in any order.
+func (x *Index) Contents() iter.Seq[Content] {
+	return func(yield func(Content) bool) {
+		for _, e := range x.spaces {
+			if !yield(e.Content) {
+				return
+			}
+		}
+	}
+}
+
+// Suppose makes the index of a graph and of contents that nobody has made yet, and names the Spaces that it touches.
+func (x *Index) Suppose(graph Graph, contents []Content, now time.Time) (*Index, []odcm.SpaceID) {
+	return x.next(graph, contents, x.revision, now)
+}
+
+func newIndex() *Index {
+	return &Index{bits: map[odcm.GroupID]int32{}, slots: map[odcm.UserID]int32{}, spaces: map[odcm.SpaceID]*entry{}}
+}
+
+// May is the decision.
+func (x *Index) May(user odcm.UserID, space odcm.SpaceID) bool {
 	slot, known := x.slots[user]
 	if !known {
 		return false
@@ -88,7 +119,7 @@ func (e *entry) admits(groups set, slot int32) bool {
 }
 
 // of returns number and groups of a user; ok is false for who is not in the graph.
-func (x *index) of(user odcm.UserID) (slot int32, groups set, ok bool) {
+func (x *Index) of(user odcm.UserID) (slot int32, groups set, ok bool) {
 	slot, known := x.slots[user]
 	if !known || x.groups[slot] == nil {
 		return 0, nil, false
@@ -97,30 +128,30 @@ func (x *index) of(user odcm.UserID) (slot int32, groups set, ok bool) {
 }
 
 // administers tells whether the user is an administrator of the Space.
-func (x *index) administers(user odcm.UserID, space odcm.SpaceID) bool {
+func (x *Index) Administers(user odcm.UserID, space odcm.SpaceID) bool {
 	slot, groups, ok := x.of(user)
 	e := x.spaces[space]
 	return ok && e != nil && (groups.meets(e.stewards) || e.keepers.has(slot))
 }
 
-func (x *index) isDue(now time.Time) bool { return !x.due.IsZero() && !now.Before(x.due) }
+func (x *Index) isDue(now time.Time) bool { return !x.due.IsZero() && !now.Before(x.due) }
 
 // next makes the index of graph and contents, which are the Spaces that changed, and names the Spaces in which somebody may
 // enter or is in a team who did not or was not before, or the other way round, and those whose mappings changed.
-func (x *index) next(graph Graph, contents []Content, revision int64, now time.Time) (*index, []odcm.SpaceID) {
-	b := &building{index: *x}
+func (x *Index) next(graph Graph, contents []Content, revision int64, now time.Time) (*Index, []odcm.SpaceID) {
+	b := &building{Index: *x}
 	b.graph, b.revision = graph, revision
 	people := b.readGraph(x.graph)
 	changed := b.readContents(contents, now)
 	if len(changed) > 0 {
 		b.nameSpaces()
 	}
-	return &b.index, touched(x, &b.index, people, changed)
+	return &b.Index, touched(x, &b.Index, people, changed)
 }
 
 // building is an index while it is made. It copies a part of the index before when it first changes it.
 type building struct {
-	index
+	Index
 	ownBits, ownSlots, ownGroups bool
 }
 
@@ -255,7 +286,7 @@ func (b *building) readContents(contents []Content, now time.Time) map[odcm.Spac
 func (b *building) entry(c Content, now time.Time) *entry {
 	e := &entry{Content: c}
 	for _, g := range c.Grants {
-		if !g.counts(now) {
+		if !g.Counts(now) {
 			e.overdue = e.overdue || !g.Ended
 			continue
 		}

@@ -33,7 +33,7 @@ type Person struct {
 	Email         string // empty where none is known
 	EmailVerified bool
 	Disabled      bool
-	Marks         map[string]string // further names of the same account, as identity.Assertion has them: "upn", "sam", "sid"
+	Marks         map[string]string // further names of the same account, as person.Assertion has them: "upn", "sam", "sid"
 	Identities    []Identity
 }
 

@@ -13,7 +13,7 @@ import (
 	"odcm/kit/signal"
 )
 
-// Options are what a [Service] needs. All but the last five are required.
+// Options are what a [Service] needs. All but the last two are required.
 type Options struct {
 	Store      Store
 	Directory  Directory
@@ -22,11 +22,8 @@ type Options struct {
 	Authorizer odcm.Authorizer
 	Bus        Bus
 
-	Register Register         // for pickers and search; nil finds nobody
-	Teams    Teams            // nil: teams are named by their identifier
-	Arrived  Acknowledgements // nil: nothing is told of what has arrived
-	Logger   *slog.Logger     // slog.Default if nil
-	Now      func() time.Time // time.Now if nil
+	Logger *slog.Logger     // slog.Default if nil
+	Now    func() time.Time // time.Now if nil
 }
 
 // Service is the room's door. Run [Service.Run] beside it.
@@ -34,7 +31,7 @@ type Service struct {
 	o   Options
 	log *slog.Logger
 
-	index  atomic.Pointer[index]
+	index  atomic.Pointer[Index]
 	mu     sync.Mutex // who makes the next index
 	dueAt  chan struct{}
 	places placeCache
@@ -55,8 +52,8 @@ func New(ctx context.Context, o Options) (_ *Service, err error) {
 	return s, s.Refresh(ctx)
 }
 
-// now is the time as it is stored: UTC, in milliseconds.
-func (s *Service) now() time.Time { return s.o.Now().UTC().Truncate(time.Millisecond) }
+// Now is the time as it is stored: UTC, in milliseconds.
+func (s *Service) Now() time.Time { return s.o.Now().UTC().Truncate(time.Millisecond) }
 
 // Topics are the nouns whose hints [Service.Run] wants.
 func Topics() []string { return []string{"grant", "group", "user", "spaces"} }
@@ -155,7 +152,7 @@ func (s *Service) Refresh(ctx context.Context) error {
 			return err
 		}
 	}
-	now := s.now()
+	now := s.Now()
 	if old.graph != nil && graph.Revision() == old.graph.Revision() && revision == old.revision && !old.isDue(now) {
 		return nil
 	}
@@ -192,18 +189,18 @@ func (s *Service) endGrants(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names := names{}
+	names := Names{}
 	for _, e := range s.index.Load().spaces {
 		if e.overdue {
-			if err := s.name(ctx, names, e.Grants...); err != nil {
+			if err := s.NameHolders(ctx, names, e.Grants...); err != nil {
 				return err
 			}
 		}
 	}
 	const batch = 100
 	for {
-		ended, err := s.o.Store.EndGrants(ctx, s.now(), batch, func(g Grant) odcm.Event {
-			return s.event(odcm.System, "access.expired", all.named(g.Space), said(g, names), nil)
+		ended, err := s.o.Store.EndGrants(ctx, s.Now(), batch, func(g Grant) odcm.Event {
+			return all.named(g.Space).Event(odcm.System, "access.expired", g.Said(names), nil)
 		})
 		if err != nil {
 			return err
@@ -215,4 +212,10 @@ func (s *Service) endGrants(ctx context.Context) error {
 			return s.Refresh(ctx)
 		}
 	}
+}
+
+// Committed makes a change that the store has count here before the caller is told, and hints to all replicas.
+func (s *Service) Committed(ctx context.Context, space odcm.SpaceID) error {
+	s.o.Bus.Publish(Topic(space))
+	return s.Refresh(ctx)
 }

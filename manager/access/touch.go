@@ -35,7 +35,7 @@ func (s set) differs(t set) iter.Seq[int32] {
 
 // touched names the Spaces in which the new index gives somebody something else than the old one. People are the users whose
 // groups changed, changed the Spaces whose entries were made anew.
-func touched(old, new *index, people []int32, changed map[odcm.SpaceID]bool) []odcm.SpaceID {
+func touched(old, new *Index, people []int32, changed map[odcm.SpaceID]bool) []odcm.SpaceID {
 	found := map[odcm.SpaceID]bool{}
 	for id := range changed {
 		if !sameMappings(old.spaces[id], new.spaces[id]) || !sameForAll(old, new, id) {
@@ -69,14 +69,14 @@ func touched(old, new *index, people []int32, changed map[odcm.SpaceID]bool) []o
 }
 
 // at returns the groups of a user by slot; nil for who is not in the graph, or was not met yet.
-func (x *index) at(slot int32) set {
+func (x *Index) at(slot int32) set {
 	if int(slot) < len(x.groups) {
 		return x.groups[slot]
 	}
 	return nil
 }
 
-func sameForAll(old, new *index, id odcm.SpaceID) bool {
+func sameForAll(old, new *Index, id odcm.SpaceID) bool {
 	before, after := old.spaces[id], new.spaces[id]
 	for slot := range int32(len(new.groups)) {
 		if !same(before, old.at(slot), after, new.at(slot), slot) {
@@ -158,7 +158,8 @@ func (s *Service) tell(spaces []odcm.SpaceID) {
 
 // Changed yields the Spaces in which, since it was called, somebody may enter or is in a mapped team who did not or was not
 // before, or the other way round, or whose mappings changed; whatever the cause: a grant, a membership, a user's state, a
-// time. It yields until ctx ends. A Space that changes several times while the caller is busy comes once.
+// time; and where [Service.FollowPeople] runs, those that somebody may enter whose name changed. It yields until ctx ends. A
+// Space that changes several times while the caller is busy comes once.
 func (s *Service) Changed(ctx context.Context) iter.Seq[odcm.SpaceID] {
 	l := &listener{spaces: map[odcm.SpaceID]struct{}{}, some: make(chan struct{}, 1)}
 	s.listening.Lock()

@@ -108,6 +108,11 @@ func (s *Service) Servers(ctx context.Context) ([]Server, error) {
 	}
 }
 
+// Placed tells of every instance on which server it is, for other rooms.
+func (s *Service) Placed(ctx context.Context) (map[odcm.InstanceID]odcm.ServerID, error) {
+	return s.Store.Placed(ctx)
+}
+
 // Version is what can be launched, and how many servers have it.
 type Version struct {
 	Number  string

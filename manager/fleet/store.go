@@ -15,6 +15,8 @@ type Store interface {
 	// Instances lists those of a server by id.
 	Instances(ctx context.Context, server odcm.ServerID) ([]Instance, error)
 	Instance(ctx context.Context, id odcm.InstanceID) (Instance, error)
+	// Placed tells of every instance on which server it is.
+	Placed(ctx context.Context) (map[odcm.InstanceID]odcm.ServerID, error)
 	// Launch adds the instance, raises its server's desired revision and appends the event; where the id is taken it
 	// changes nothing, returns what is there, and false.
 	Launch(ctx context.Context, i Instance, e odcm.Event) (Instance, bool, error)

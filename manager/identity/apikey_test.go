@@ -8,13 +8,14 @@ import (
 
 	"odcm"
 	"odcm/manager/identity"
+	"odcm/manager/identity/session"
 )
 
 func TestAPIKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	bob, eve := b.user("bob", odcm.Member), b.user("eve", odcm.Member)
-	secret, k, err := b.CreateKey(ctx, bob, identity.NewKey{Purpose: " build server ", Expires: b.clock.Now().Add(24 * time.Hour)})
+	secret, k, err := b.CreateKey(ctx, bob, session.NewKey{Purpose: " build server ", Expires: b.clock.Now().Add(24 * time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func TestAPIKey(t *testing.T) {
 	_, err = authenticate(b.Service, byKey(secret))
 	wantCode(t, "expired", err, "identity.not-signed-in")
 
-	secret, k, err = b.CreateKey(ctx, bob, identity.NewKey{Purpose: "for ever"})
+	secret, k, err = b.CreateKey(ctx, bob, session.NewKey{Purpose: "for ever"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,15 +60,15 @@ func TestAPIKey(t *testing.T) {
 	_, err = authenticate(b.Service, byKey(secret))
 	wantCode(t, "revoked", err, "identity.not-signed-in")
 
-	for what, n := range map[string]identity.NewKey{
+	for what, n := range map[string]session.NewKey{
 		"no purpose": {}, "blank purpose": {Purpose: "  "}, "long purpose": {Purpose: strings.Repeat("x", 201)},
 	} {
 		_, _, err := b.CreateKey(ctx, bob, n)
 		wantCode(t, what, err, "identity.purpose-invalid")
 	}
-	_, _, err = b.CreateKey(ctx, bob, identity.NewKey{Purpose: "late", Expires: b.clock.Now()})
+	_, _, err = b.CreateKey(ctx, bob, session.NewKey{Purpose: "late", Expires: b.clock.Now()})
 	wantCode(t, "in the past", err, "identity.expiry-invalid")
-	_, _, err = b.CreateKey(ctx, odcm.Principal{}, identity.NewKey{Purpose: "nobody's"})
+	_, _, err = b.CreateKey(ctx, odcm.Principal{}, session.NewKey{Purpose: "nobody's"})
 	wantCode(t, "of nobody", err, "identity.not-signed-in")
 }
 
@@ -75,7 +76,7 @@ func TestSignInForKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	bob := b.user("bob")
-	c := identity.Credentials{Username: "bob", Password: password, From: identity.Client{Address: "192.0.2.1"}}
+	c := identity.Credentials{Username: "bob", Password: password, From: session.Client{Address: "192.0.2.1"}}
 	secret, k, err := b.SignInForKey(ctx, c, "odcm login")
 	if err != nil || !k.Expires.Equal(b.clock.Now().Add(identity.LoginKeyLife)) {
 		t.Fatalf("%+v, %v", k, err)
@@ -93,13 +94,13 @@ func TestDisabledUserIsOutAtOnce(t *testing.T) {
 	b := setup(t)
 	b.user("root", odcm.Administrator)
 	bob := b.user("bob", odcm.Member)
-	session, _ := b.signIn("bob")
-	key, _, err := b.CreateKey(ctx, bob, identity.NewKey{Purpose: "a test"})
+	cookie, _ := b.signIn("bob")
+	key, _, err := b.CreateKey(ctx, bob, session.NewKey{Purpose: "a test"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	yes, no := true, false
-	all := []identity.Secret{bySession(session), byKey(key)}
+	all := []session.Secret{bySession(cookie), byKey(key)}
 	for _, s := range all {
 		if _, err := authenticate(b.Service, s); err != nil {
 			t.Fatal(err)
@@ -118,7 +119,7 @@ func TestDisabledUserIsOutAtOnce(t *testing.T) {
 	if _, err := b.Update(ctx, odcm.System, bob.User, u.Revision, identity.Change{Disabled: &no}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = authenticate(b.Service, bySession(session))
+	_, err = authenticate(b.Service, bySession(cookie))
 	wantCode(t, "the old session of one who may come again", err, "identity.not-signed-in")
 	if _, err := authenticate(b.Service, byKey(key)); err != nil {
 		t.Errorf("his key: %v", err)

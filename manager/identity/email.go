@@ -2,42 +2,13 @@ package identity
 
 import (
 	"context"
-	"strings"
-	"time"
 
 	"odcm"
-	"odcm/kit/mail"
+	"odcm/manager/identity/person"
 )
-
-// Email is an address of a user.
-type Email struct {
-	Address  string
-	Verified time.Time  // when it was proved to be the user's; zero: it was not
-	Main     bool       // mail goes to this one
-	Source   IdentityID // the linked identity that brought it, and takes it along; "": the user or an administrator
-}
 
 // maxEmails is how many a user may have.
 const maxEmails = 20
-
-func parseEmail(text string) (string, error) {
-	address, err := mail.ParseAddress(text)
-	if err != nil {
-		return "", odcm.E(odcm.Invalid, "identity.email-invalid", "This is not an e-mail address: it looks like bob@example.com.").OnField("email").Because(err)
-	}
-	return address, nil
-}
-
-// EmailKey is the form in which two addresses are compared. Only ASCII letters are folded: what other characters fold to
-// may be somebody else's address.
-func EmailKey(address string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, address)
-}
 
 // AddEmail gives the user an address that is not verified yet. People may do it for themselves.
 func (s *Service) AddEmail(ctx context.Context, p odcm.Principal, id odcm.UserID, address string) (err error) {
@@ -46,14 +17,14 @@ func (s *Service) AddEmail(ctx context.Context, p odcm.Principal, id odcm.UserID
 	if err != nil {
 		return err
 	}
-	if address, err = parseEmail(address); err != nil {
+	if address, err = person.ParseEmail(address); err != nil {
 		return err
 	}
 	e := odcm.NewEvent(p, "identity.email-added", string(id), u.Username, nil, map[string]string{"email": address})
-	if err := s.store.AddEmail(ctx, id, Email{Address: address}, maxEmails, e); err != nil {
+	if err := s.store.AddEmail(ctx, id, person.Email{Address: address}, maxEmails, e); err != nil {
 		return err
 	}
-	s.forget(id)
+	s.Forget(id)
 	return nil
 }
 
@@ -65,10 +36,10 @@ func (s *Service) RemoveEmail(ctx context.Context, p odcm.Principal, id odcm.Use
 		return err
 	}
 	e := odcm.NewEvent(p, "identity.email-removed", string(id), u.Username, map[string]string{"email": address}, nil)
-	if err := s.store.RemoveEmail(ctx, id, EmailKey(address), e); err != nil {
+	if err := s.store.RemoveEmail(ctx, id, person.EmailKey(address), e); err != nil {
 		return err
 	}
-	s.forget(id)
+	s.Forget(id)
 	return nil
 }
 
@@ -80,10 +51,10 @@ func (s *Service) UseEmail(ctx context.Context, p odcm.Principal, id odcm.UserID
 		return err
 	}
 	e := odcm.NewEvent(p, "identity.email-chosen", string(id), u.Username, nil, map[string]string{"email": address})
-	if err := s.store.UseEmail(ctx, id, EmailKey(address), e); err != nil {
+	if err := s.store.UseEmail(ctx, id, person.EmailKey(address), e); err != nil {
 		return err
 	}
-	s.forget(id)
+	s.Forget(id)
 	return nil
 }
 
@@ -99,17 +70,17 @@ func (s *Service) VerifyEmail(ctx context.Context, p odcm.Principal, id odcm.Use
 		return err
 	}
 	e := odcm.NewEvent(p, "identity.email-verified", string(id), u.Username, nil, map[string]string{"email": address})
-	if err := s.store.VerifyEmail(ctx, id, EmailKey(address), s.now(), e); err != nil {
+	if err := s.store.VerifyEmail(ctx, id, person.EmailKey(address), s.now(), e); err != nil {
 		return err
 	}
-	s.forget(id)
+	s.Forget(id)
 	return nil
 }
 
 // alive permits people what concerns themselves and returns the user, who must not be deleted.
-func (s *Service) alive(ctx context.Context, p odcm.Principal, a odcm.Action, id odcm.UserID) (User, error) {
-	if err := s.authorizeFor(ctx, p, a, id); err != nil {
-		return User{}, err
+func (s *Service) alive(ctx context.Context, p odcm.Principal, a odcm.Action, id odcm.UserID) (person.User, error) {
+	if err := person.Authorize(ctx, s.auth, p, a, id); err != nil {
+		return person.User{}, err
 	}
 	u, err := s.store.User(ctx, id)
 	if err == nil && !u.Deleted.IsZero() {

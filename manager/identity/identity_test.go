@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"odcm/kit/signal"
 	"odcm/manager/identity"
 	"odcm/manager/identity/identitysql"
+	"odcm/manager/identity/role"
+	"odcm/manager/identity/session"
 )
 
 // bundle is a service on a real store, with a clock that the test moves.
@@ -82,7 +85,7 @@ func setup(t *testing.T) *bundle {
 
 // replica is another manager process on the same database.
 func (b *bundle) replica() *identity.Service {
-	s := identity.New(identity.Options{Store: b.store, Bus: b.bus, Authorizer: identity.NewAuthorizer(), Now: b.clock.Now,
+	s := identity.New(identity.Options{Store: b.store, Bus: b.bus, Authorizer: role.NewAuthorizer(), Now: b.clock.Now,
 		Logger: slog.New(slog.DiscardHandler), Cores: 2})
 	s.Cheapen()
 	return s
@@ -98,13 +101,13 @@ func (b *bundle) user(name string, roles ...odcm.Role) odcm.Principal {
 }
 
 func (b *bundle) try(name, password, address string) error {
-	_, _, err := b.SignIn(ctx, identity.Credentials{Username: name, Password: password, From: identity.Client{Address: address}})
+	_, _, err := b.SignIn(ctx, identity.Credentials{Username: name, Password: password, From: session.Client{Address: address}})
 	return err
 }
 
-func (b *bundle) signIn(name string) (secret string, s identity.Session) {
+func (b *bundle) signIn(name string) (secret string, s session.Session) {
 	b.t.Helper()
-	secret, s, err := b.SignIn(ctx, identity.Credentials{Username: name, Password: password, From: identity.Client{Address: "192.0.2.1", UserAgent: "Firefox"}})
+	secret, s, err := b.SignIn(ctx, identity.Credentials{Username: name, Password: password, From: session.Client{Address: "192.0.2.1", UserAgent: "Firefox"}})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -120,10 +123,10 @@ func (b *bundle) events(typ string) []odcm.Event {
 	return all
 }
 
-func bySession(secret string) identity.Secret { return identity.Secret{Session: secret} }
-func byKey(secret string) identity.Secret     { return identity.Secret{APIKey: secret} }
+func bySession(secret string) session.Secret { return session.Secret{Session: secret} }
+func byKey(secret string) session.Secret     { return session.Secret{APIKey: secret} }
 
-func authenticate(s *identity.Service, secret identity.Secret) (odcm.Principal, error) {
+func authenticate(s *identity.Service, secret session.Secret) (odcm.Principal, error) {
 	a, err := s.Authenticate(ctx, secret, "192.0.2.9")
 	return a.Principal, err
 }
@@ -266,7 +269,7 @@ func TestGuessesAtOnceCountAsOneAfterAnother(t *testing.T) {
 			s = other
 		}
 		wg.Go(func() {
-			_, _, err := s.SignIn(ctx, identity.Credentials{Username: "bob", Password: "wrong", From: identity.Client{Address: "192.0.2.1"}})
+			_, _, err := s.SignIn(ctx, identity.Credentials{Username: "bob", Password: "wrong", From: session.Client{Address: "192.0.2.1"}})
 			mu.Lock()
 			defer mu.Unlock()
 			codes[odcm.CodeOf(err)]++
@@ -333,7 +336,7 @@ func TestSessionEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // twice is not an error
-			if err := b.SignOut(ctx, secret, identity.Client{}); err != nil {
+			if err := b.SignOut(ctx, secret, session.Client{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -424,7 +427,7 @@ func TestChangePassword(t *testing.T) {
 	bob := b.user("bob", odcm.Member)
 	here, _ := b.signIn("bob")
 	elsewhere, _ := b.signIn("bob")
-	from := identity.Client{Address: "192.0.2.1"}
+	from := session.Client{Address: "192.0.2.1"}
 	for what, c := range map[string]struct{ current, new, code string }{
 		"wrong":     {"wrong", "a better password", "identity.password-wrong"},
 		"short":     {password, "short", "identity.password-invalid"},
@@ -455,13 +458,53 @@ func TestOldHashIsRenewed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("bob")
-	strong := identity.New(identity.Options{Store: b.store, Bus: b.bus, Authorizer: identity.NewAuthorizer(), Now: b.clock.Now})
+	strong := identity.New(identity.Options{Store: b.store, Bus: b.bus, Authorizer: role.NewAuthorizer(), Now: b.clock.Now})
 	for range 2 {
 		if _, _, err := strong.SignIn(ctx, identity.Credentials{Username: "bob", Password: password}); err != nil {
 			t.Fatal(err)
 		}
 		if _, hash, _ := b.store.UserByKey(ctx, "bob"); !strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$") {
 			t.Errorf("stored %q", hash)
+		}
+	}
+}
+
+// TestWrongSignInsCostTheSame compares the work that each sort of a wrong sign-in does, so that none can be told from the
+// others by a clock: what one allocates is nearly all Argon2id's memory, and other tests do not run beside it.
+func TestWrongSignInsCostTheSame(t *testing.T) { //nolint:paralleltest // it measures the process
+	b := setup(t)
+	b.Service = identity.New(identity.Options{Store: b.store, Bus: b.bus, Authorizer: role.NewAuthorizer(), Now: b.clock.Now,
+		Logger: slog.New(slog.DiscardHandler), Cores: 2}) // at the real cost
+	admin := b.user("barry", odcm.Administrator)
+	off := b.user("dave", odcm.Member)
+	disabled := true
+	if _, err := b.Update(ctx, admin, off.User, 1, identity.Change{Disabled: &disabled}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Create(ctx, admin, identity.NewUser{Username: "erin"}); err != nil {
+		t.Fatal(err)
+	}
+	cost := func(name, password string) uint64 {
+		t.Helper()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := b.try(name, password, "192.0.2.1")
+		runtime.ReadMemStats(&after)
+		if odcm.CodeOf(err) != "identity.sign-in-failed" {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	known := cost("barry", "wrong horse")
+	if known < 19<<20 {
+		t.Errorf("a wrong password costs %d bytes, less than one hash", known)
+	}
+	for _, c := range []struct{ who, name, password string }{
+		{"nobody", "carol", "wrong horse"}, {"nobody, whose name cannot be", "carol smith", "wrong horse"}, {"one without a password", "erin", "wrong horse"},
+		{"one who is disabled", "dave", password}, {"an empty password", "barry", ""}, {"a password that cannot be", "barry", "\x00"},
+	} {
+		if got := cost(c.name, c.password); got < known*19/20 || got > known*21/20 {
+			t.Errorf("%s costs %d bytes, a wrong password %d", c.who, got, known)
 		}
 	}
 }

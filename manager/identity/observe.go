@@ -4,20 +4,8 @@ import (
 	"context"
 
 	"odcm"
+	"odcm/manager/identity/person"
 )
-
-// Observation is what a complete reading of one account of a directory says.
-type Observation struct {
-	Subject  string
-	Gone     bool // there is no such account any more
-	Disabled bool // it may not sign in
-
-	Username, DisplayName, Email string
-	EmailVerified                bool // the directory vouches for the address, and its settings say that its word is enough
-	Marks                        map[string]string
-	Groups                       []ExternalGroup
-	GroupsKnown                  bool
-}
 
 // Observed counts what observations changed.
 type Observed struct{ Updated, Disabled, Enabled int }
@@ -30,9 +18,9 @@ const suspicious = 10
 // it was this directory that disabled him. A reading in which most accounts have gone is a directory that shows itself
 // empty, to a reader who lost his rights for instance: odcm.Conflict "identity.reading-suspicious", and nothing changes.
 // What is disabled there is always believed.
-func (s *Service) Observe(ctx context.Context, provider odcm.ProviderID, seen []Observation) (counts Observed, err error) {
+func (s *Service) Observe(ctx context.Context, provider odcm.ProviderID, seen []person.Observation) (counts Observed, err error) {
 	defer odcm.Wrap(&err, "observe provider %s", provider)
-	by := make(map[string]Observation, len(seen))
+	by := make(map[string]person.Observation, len(seen))
 	subjects := make([]string, 0, len(seen))
 	gone := 0
 	for _, o := range seen {
@@ -50,12 +38,12 @@ func (s *Service) Observe(ctx context.Context, provider odcm.ProviderID, seen []
 	if err != nil {
 		return counts, err
 	}
-	var changed []Identity
+	var changed []person.Identity
 	users := map[odcm.UserID]bool{} // whose state is to be looked at
 	for _, i := range known {
 		o := by[i.Subject]
-		said := i.after(o)
-		if !i.says(said) {
+		said := i.After(o)
+		if !i.Says(said) {
 			changed = append(changed, said)
 		}
 		users[i.User] = true
@@ -68,31 +56,16 @@ func (s *Service) Observe(ctx context.Context, provider odcm.ProviderID, seen []
 		return counts, err
 	}
 	for _, i := range changed {
-		s.forget(i.User)
+		s.Forget(i.User)
 	}
 	for _, i := range known {
 		if o := by[i.Subject]; o.GroupsKnown && !o.Gone {
-			if err := s.assert(ctx, i.User, Assertion{Provider: provider, Groups: o.Groups, GroupsKnown: true}); err != nil {
+			if err := s.assert(ctx, i.User, person.Assertion{Provider: provider, Groups: o.Groups, GroupsKnown: true}); err != nil {
 				return counts, err
 			}
 		}
 	}
 	return counts, nil
-}
-
-// after is the identity as the observation has it; of an account that is gone only that is known.
-func (i Identity) after(o Observation) Identity {
-	i.Gone = o.Gone || o.Disabled
-	if o.Gone {
-		return i
-	}
-	a := Assertion{Provider: i.Provider, Subject: i.Subject, Username: o.Username, DisplayName: o.DisplayName, Email: o.Email, Marks: o.Marks}
-	if a.tidy() != nil {
-		return i
-	}
-	i.EmailVerified = a.Email != "" && (o.EmailVerified || i.EmailVerified && EmailKey(a.Email) == EmailKey(i.Email))
-	i.Username, i.DisplayName, i.Email, i.Marks = a.Username, a.DisplayName, a.Email, a.Marks
-	return i
 }
 
 // follow disables and enables users as the directory has their accounts.

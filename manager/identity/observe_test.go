@@ -7,6 +7,8 @@ import (
 
 	"odcm"
 	"odcm/manager/identity"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 const ad odcm.ProviderID = "provider-ad"
@@ -14,12 +16,12 @@ const ad odcm.ProviderID = "provider-ad"
 // staff signs n people in by the directory.
 func (b *bundle) staff(n int) (ids []odcm.UserID) {
 	for i := range n {
-		ids = append(ids, b.must(identity.Assertion{Provider: ad, Subject: fmt.Sprint("guid-", i), Username: fmt.Sprint("bob", i), Method: "ldap", Admit: true}))
+		ids = append(ids, b.must(person.Assertion{Provider: ad, Subject: fmt.Sprint("guid-", i), Username: fmt.Sprint("bob", i), Method: "ldap", Admit: true}))
 	}
 	return ids
 }
 
-func (b *bundle) observe(seen ...identity.Observation) identity.Observed {
+func (b *bundle) observe(seen ...person.Observation) identity.Observed {
 	b.t.Helper()
 	counts, err := b.Observe(ctx, ad, seen)
 	if err != nil {
@@ -34,19 +36,19 @@ func TestWhatADirectoryShows(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		id := b.staff(1)[0]
-		secret, _, err := b.SignInBy(ctx, identity.Assertion{Provider: ad, Subject: "guid-0", Method: "ldap"}, identity.Client{})
+		secret, _, err := b.SignInBy(ctx, person.Assertion{Provider: ad, Subject: "guid-0", Method: "ldap"}, session.Client{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := b.observe(identity.Observation{Subject: "guid-0", Disabled: true, Username: "bob0"}); got.Disabled != 1 {
+		if got := b.observe(person.Observation{Subject: "guid-0", Disabled: true, Username: "bob0"}); got.Disabled != 1 {
 			t.Errorf("counted %+v", got)
 		}
 		if p := b.person(id); !p.Disabled || p.DisabledBy != ad {
 			t.Errorf("after: %+v", p.User)
 		}
-		_, err = b.Authenticate(ctx, identity.Secret{Session: secret}, "")
+		_, err = b.Authenticate(ctx, session.Secret{Session: secret}, "")
 		b.refused("the session", err, "identity.not-signed-in")
-		if got := b.observe(identity.Observation{Subject: "guid-0", Username: "bob0"}); got.Enabled != 1 || b.person(id).Disabled {
+		if got := b.observe(person.Observation{Subject: "guid-0", Username: "bob0"}); got.Enabled != 1 || b.person(id).Disabled {
 			t.Errorf("not enabled again: %+v", got)
 		}
 	})
@@ -58,12 +60,12 @@ func TestWhatADirectoryShows(t *testing.T) {
 		if _, err := b.Update(ctx, odcm.System, id, b.person(id).Revision, identity.Change{Disabled: &off}); err != nil {
 			t.Fatal(err)
 		}
-		b.observe(identity.Observation{Subject: "guid-0", Username: "bob0"})
+		b.observe(person.Observation{Subject: "guid-0", Username: "bob0"})
 		if !b.person(id).Disabled {
 			t.Error("enabled")
 		}
-		b.observe(identity.Observation{Subject: "guid-0", Disabled: true})
-		b.observe(identity.Observation{Subject: "guid-0"})
+		b.observe(person.Observation{Subject: "guid-0", Disabled: true})
+		b.observe(person.Observation{Subject: "guid-0"})
 		if !b.person(id).Disabled {
 			t.Error("enabled after the directory had disabled him too")
 		}
@@ -72,8 +74,8 @@ func TestWhatADirectoryShows(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		id := b.staff(1)[0]
-		b.observe(identity.Observation{Subject: "guid-0", Disabled: true})
-		if _, err := b.Observe(ctx, "provider-other", []identity.Observation{{Subject: "guid-0"}}); err != nil {
+		b.observe(person.Observation{Subject: "guid-0", Disabled: true})
+		if _, err := b.Observe(ctx, "provider-other", []person.Observation{{Subject: "guid-0"}}); err != nil {
 			t.Fatal(err)
 		}
 		if !b.person(id).Disabled {
@@ -84,9 +86,9 @@ func TestWhatADirectoryShows(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		ids := b.staff(12)
-		var seen []identity.Observation
+		var seen []person.Observation
 		for i := range ids {
-			seen = append(seen, identity.Observation{Subject: fmt.Sprint("guid-", i), Gone: i < 10})
+			seen = append(seen, person.Observation{Subject: fmt.Sprint("guid-", i), Gone: i < 10})
 		}
 		_, err := b.Observe(ctx, ad, seen)
 		b.refused("empty directory", err, "identity.reading-suspicious")
@@ -107,7 +109,7 @@ func TestWhatADirectoryShows(t *testing.T) {
 		if _, err := b.Update(ctx, odcm.System, id, b.person(id).Revision, identity.Change{Roles: &roles}); err != nil {
 			t.Fatal(err)
 		}
-		b.observe(identity.Observation{Subject: "guid-0", Disabled: true})
+		b.observe(person.Observation{Subject: "guid-0", Disabled: true})
 		if b.person(id).Disabled {
 			t.Error("nobody could administer ODCM any more")
 		}
@@ -118,15 +120,15 @@ func TestWhatADirectoryShows(t *testing.T) {
 		b := setup(t).with(identity.Options{Groups: g})
 		ids := b.staff(2)
 		b.clock.pass(time.Minute)
-		got := b.observe(identity.Observation{Subject: "guid-0", Username: "bob0", DisplayName: "Bob", Marks: map[string]string{"sid": "S-1-5-21-1"},
-			Groups: []identity.ExternalGroup{{ID: "g"}}, GroupsKnown: true})
+		got := b.observe(person.Observation{Subject: "guid-0", Username: "bob0", DisplayName: "Bob", Marks: map[string]string{"sid": "S-1-5-21-1"},
+			Groups: []person.ExternalGroup{{ID: "g"}}, GroupsKnown: true})
 		if p := b.person(ids[0]); got.Updated != 1 || p.Identities[0].Marks["sid"] != "S-1-5-21-1" || len(g.said[ids[0]]) != 1 {
 			t.Errorf("%+v %+v", got, p)
 		}
 		if _, said := g.said[ids[1]]; said {
 			t.Error("groups of somebody who was not read were touched")
 		}
-		if got := b.observe(identity.Observation{Subject: "guid-0", Username: "bob0", DisplayName: "Bob", Marks: map[string]string{"sid": "S-1-5-21-1"}}); got.Updated != 0 {
+		if got := b.observe(person.Observation{Subject: "guid-0", Username: "bob0", DisplayName: "Bob", Marks: map[string]string{"sid": "S-1-5-21-1"}}); got.Updated != 0 {
 			t.Errorf("the same again changed something: %+v", got)
 		}
 	})

@@ -4,47 +4,11 @@ import (
 	"context"
 
 	"odcm"
+	"odcm/manager/identity/person"
 )
-
-// Person is a user with all that tells other systems who this is.
-type Person struct {
-	User
-	HasPassword bool
-	Emails      []Email    // the main one first
-	Identities  []Identity // the oldest first
-}
-
-// Email returns the main address; a zero one where there is none.
-func (p Person) Email() Email {
-	if len(p.Emails) == 0 {
-		return Email{}
-	}
-	return p.Emails[0]
-}
-
-// State is what users can be listed by.
-type State string
-
-// The states of users.
-const (
-	Active   State = "active"
-	Disabled State = "disabled"
-	Deleted  State = "deleted"
-)
-
-// Local stands for the password in the place of a provider in a [Filter].
-const Local odcm.ProviderID = "local"
-
-// Filter chooses users; zero fields choose all who are not deleted.
-type Filter struct {
-	Text     string // in the username, the name or an address
-	State    State
-	Provider odcm.ProviderID // with which the user can sign in
-	Role     odcm.Role
-}
 
 // List returns people by username, those whose username's key comes after the given one.
-func (s *Service) List(ctx context.Context, p odcm.Principal, f Filter, after string, limit int) (_ []Person, err error) {
+func (s *Service) List(ctx context.Context, p odcm.Principal, f person.Filter, after string, limit int) (_ []person.Person, err error) {
 	defer odcm.Wrap(&err, "list users")
 	if err := s.auth.Authorize(ctx, p, "user.list", ""); err != nil {
 		return nil, err
@@ -53,24 +17,24 @@ func (s *Service) List(ctx context.Context, p odcm.Principal, f Filter, after st
 }
 
 // Person returns a user with addresses and identities. People may see themselves; others need the action "user.read".
-func (s *Service) Person(ctx context.Context, p odcm.Principal, id odcm.UserID) (_ Person, err error) {
+func (s *Service) Person(ctx context.Context, p odcm.Principal, id odcm.UserID) (_ person.Person, err error) {
 	defer odcm.Wrap(&err, "get user %s", id)
 	u, err := s.Get(ctx, p, id)
 	if err != nil {
-		return Person{}, err
+		return person.Person{}, err
 	}
 	all, err := s.store.People(ctx, []odcm.UserID{id})
 	if err != nil || len(all) == 0 {
-		return Person{User: u}, err
+		return person.Person{User: u}, err
 	}
 	return all[0], nil
 }
 
 // People returns those of ids who are known and not deleted. It asks no authorizer: other rooms do, by their own rules.
-func (s *Service) People(ctx context.Context, ids []odcm.UserID) (_ map[odcm.UserID]Person, err error) {
+func (s *Service) People(ctx context.Context, ids []odcm.UserID) (_ map[odcm.UserID]person.Person, err error) {
 	defer odcm.Wrap(&err, "get %d people", len(ids))
 	const chunk = 1000 // bounds the parameters of a statement
-	found := make(map[odcm.UserID]Person, len(ids))
+	found := make(map[odcm.UserID]person.Person, len(ids))
 	for ; len(ids) > 0; ids = ids[min(chunk, len(ids)):] {
 		part, err := s.store.People(ctx, ids[:min(chunk, len(ids))])
 		if err != nil {
@@ -87,18 +51,18 @@ func (s *Service) People(ctx context.Context, ids []odcm.UserID) (_ map[odcm.Use
 
 // FindPerson takes an id, a username or a verified e-mail address that one person has: odcm.NotFound where there is none,
 // odcm.Conflict where several share the address. It asks no authorizer.
-func (s *Service) FindPerson(ctx context.Context, ref string) (_ Person, err error) {
+func (s *Service) FindPerson(ctx context.Context, ref string) (_ person.Person, err error) {
 	defer odcm.Wrap(&err, "find person")
 	id, err := s.find(ctx, ref)
 	if err != nil {
-		return Person{}, err
+		return person.Person{}, err
 	}
 	all, err := s.store.People(ctx, []odcm.UserID{id})
 	if err == nil && (len(all) == 0 || !all[0].Deleted.IsZero()) {
 		err = nobody(ref)
 	}
 	if err != nil {
-		return Person{}, err
+		return person.Person{}, err
 	}
 	return all[0], nil
 }
@@ -108,13 +72,13 @@ func (s *Service) find(ctx context.Context, ref string) (odcm.UserID, error) {
 	if odcm.KindOf(err) != odcm.NotFound {
 		return u.ID, err
 	}
-	if _, key, err := ParseUsername(ref); err == nil {
+	if _, key, err := person.ParseUsername(ref); err == nil {
 		u, _, err := s.store.UserByKey(ctx, key)
 		if odcm.KindOf(err) != odcm.NotFound {
 			return u.ID, err
 		}
 	}
-	same, err := s.store.UsersByEmail(ctx, EmailKey(ref))
+	same, err := s.store.UsersByEmail(ctx, person.EmailKey(ref))
 	switch {
 	case err != nil:
 		return "", err
@@ -127,11 +91,11 @@ func (s *Service) find(ctx context.Context, ref string) (odcm.UserID, error) {
 }
 
 func nobody(ref string) error {
-	return odcm.E(odcm.NotFound, "identity.user-not-found", "There is no user %q.", clip(ref, 100))
+	return odcm.E(odcm.NotFound, "identity.user-not-found", "There is no user %q.", person.Clip(ref, 100))
 }
 
 // UsersByEmail returns those who can sign in and have the address verified: who may be mailed a new password. It asks no
 // authorizer.
-func (s *Service) UsersByEmail(ctx context.Context, address string) ([]User, error) {
-	return s.store.UsersByEmail(ctx, EmailKey(address))
+func (s *Service) UsersByEmail(ctx context.Context, address string) ([]person.User, error) {
+	return s.store.UsersByEmail(ctx, person.EmailKey(address))
 }

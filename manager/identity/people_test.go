@@ -7,9 +7,11 @@ import (
 	"odcm"
 	"odcm/kit/eventlog"
 	"odcm/manager/identity"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
-func member(u identity.User) odcm.Principal {
+func member(u person.User) odcm.Principal {
 	return odcm.Principal{User: u.ID, Name: u.Username, Roles: []odcm.Role{odcm.Member}, Via: "session"}
 }
 
@@ -101,38 +103,38 @@ func TestFindPerson(t *testing.T) {
 func TestGuest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, _, err := b.SignInAsGuest(ctx, identity.Client{})
+	_, _, err := b.SignInAsGuest(ctx, session.Client{})
 	b.refused("off by default", err, "identity.guest-off")
 	b.refused("by a member", b.LetGuestIn(ctx, odcm.Principal{User: "user-x", Roles: []odcm.Role{odcm.Member}}, true), "identity.role-missing")
 	if err := b.LetGuestIn(ctx, odcm.System, true); err != nil {
 		t.Fatal(err)
 	}
-	secret, session, err := b.SignInAsGuest(ctx, identity.Client{Address: "192.0.2.1"})
-	if err != nil || session.User != identity.Guest || session.Method != "guest" {
-		t.Fatalf("%+v, %v", session, err)
+	secret, guest, err := b.SignInAsGuest(ctx, session.Client{Address: "192.0.2.1"})
+	if err != nil || guest.User != person.Guest || guest.Method != "guest" {
+		t.Fatalf("%+v, %v", guest, err)
 	}
-	a, err := b.Authenticate(ctx, identity.Secret{Session: secret}, "")
+	a, err := b.Authenticate(ctx, session.Secret{Session: secret}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := "Mallory"
-	_, err = b.Update(ctx, a.Principal, identity.Guest, 1, identity.Change{DisplayName: &name})
+	_, err = b.Update(ctx, a.Principal, person.Guest, 1, identity.Change{DisplayName: &name})
 	b.refused("a new name", err, "identity.role-missing")
-	_, _, err = b.CreateKey(ctx, a.Principal, identity.NewKey{Purpose: "stay"})
+	_, _, err = b.CreateKey(ctx, a.Principal, session.NewKey{Purpose: "stay"})
 	b.refused("an API key", err, "identity.role-missing")
 	_, err = b.Sessions(ctx, a.Principal, "", 10)
 	b.refused("other guests' sessions", err, "identity.role-missing")
-	_, err = b.Link(ctx, a.Principal, identity.Guest, geoff())
+	_, err = b.Link(ctx, a.Principal, person.Guest, geoff())
 	b.refused("an identity", err, "identity.role-missing")
-	b.refused("an address", b.AddEmail(ctx, a.Principal, identity.Guest, "m@example.com"), "identity.role-missing")
-	b.refused("a password", b.SetPassword(ctx, odcm.System, identity.Guest, password), "identity.no-password")
+	b.refused("an address", b.AddEmail(ctx, a.Principal, person.Guest, "m@example.com"), "identity.role-missing")
+	b.refused("a password", b.SetPassword(ctx, odcm.System, person.Guest, password), "identity.no-password")
 	roles := []odcm.Role{odcm.Administrator}
-	_, err = b.Update(ctx, odcm.System, identity.Guest, 1, identity.Change{Roles: &roles})
+	_, err = b.Update(ctx, odcm.System, person.Guest, 1, identity.Change{Roles: &roles})
 	b.refused("a role", err, "identity.guest-fixed")
 	if err := b.LetGuestIn(ctx, odcm.System, false); err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.Authenticate(ctx, identity.Secret{Session: secret}, "")
+	_, err = b.Authenticate(ctx, session.Secret{Session: secret}, "")
 	b.refused("after switching off", err, "identity.not-signed-in")
 	if in, err := b.GuestIn(ctx); in || err != nil {
 		t.Errorf("GuestIn = %v, %v", in, err)
@@ -143,7 +145,7 @@ func TestSessionsByID(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	bob := b.create(identity.NewUser{Username: "bob", Password: password})
-	sign := func() identity.Session {
+	sign := func() session.Session {
 		_, s, err := b.SignIn(ctx, identity.Credentials{Username: "bob", Password: password})
 		if err != nil {
 			t.Fatal(err)

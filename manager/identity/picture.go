@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 
 	"odcm"
+	"odcm/manager/identity/person"
 )
 
 // maxPicture bounds what is kept, in bytes.
@@ -31,14 +32,14 @@ func (s *Service) SetPicture(ctx context.Context, p odcm.Principal, id odcm.User
 	if err := s.store.SetPicture(ctx, id, tag, jpeg, e); err != nil {
 		return err
 	}
-	s.forget(id)
+	s.Forget(id)
 	return nil
 }
 
 // Picture returns a user's picture, a JPEG, and what changes with it. Everybody who is signed in may see everybody's.
 func (s *Service) Picture(ctx context.Context, p odcm.Principal, id odcm.UserID) (tag string, jpeg []byte, err error) {
 	if p.User == "" {
-		return "", nil, notSignedIn()
+		return "", nil, person.NotSignedIn()
 	}
 	return s.store.Picture(ctx, id)
 }

@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"odcm"
+	"odcm/manager/identity/session"
 )
 
 // RecordRefusal leaves an event of a sign-in by a provider that was refused before it was known whose it is, with the code of
 // the reason, at the same bounded rate as wrong passwords.
-func (s *Service) RecordRefusal(ctx context.Context, provider odcm.ProviderID, code string, from Client) {
+func (s *Service) RecordRefusal(ctx context.Context, provider odcm.ProviderID, code string, from session.Client) {
 	if !s.failed.AllowN(s.now(), 1) {
 		return
 	}

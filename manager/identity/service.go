@@ -4,27 +4,25 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
-	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"odcm"
-	"odcm/kit/signal"
+	"odcm/manager/identity/password"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
-
-// Bus hints to all replicas that something changed.
-type Bus interface{ Publish(topics ...string) }
 
 // Options are what a [Service] needs. Store, Bus and Authorizer are required.
 type Options struct {
 	Store      Store
-	Bus        Bus
+	Bus        session.Bus
 	Authorizer odcm.Authorizer
 
-	Directories Directories // none if nil
-	Groups      Groups      // what providers say of groups is dropped if nil
-	Breached    Breached    // no list if nil
+	Directories Directories       // none if nil
+	Groups      Groups            // what providers say of groups is dropped if nil
+	Breached    password.Breached // no list if nil
 
 	Logger *slog.Logger     // slog.Default if nil
 	Now    func() time.Time // time.Now if nil
@@ -34,54 +32,63 @@ type Options struct {
 	SessionLife time.Duration // a session ends after this in any case; 7 days if zero
 }
 
-// Service is the room's door: every rule about users, sessions and API keys.
+// Directories checks a username and a password with every provider that can. Package provider fills it.
+type Directories interface {
+	// Verify returns odcm.Unauthenticated "identity.sign-in-failed" where no provider knows the two, odcm.Unavailable where
+	// one that might could not be asked.
+	Verify(ctx context.Context, username, password string) (person.Assertion, error)
+}
+
+// Groups takes what a provider says a person's groups are. Package group fills it.
+type Groups interface {
+	// Assert replaces the person's memberships in groups of this provider, and of no other.
+	Assert(ctx context.Context, user odcm.UserID, provider odcm.ProviderID, groups []person.ExternalGroup) error
+}
+
+// Service is the room's door: every rule about users, and with [session.Service] about their sessions and API keys.
 type Service struct {
-	store   Store
-	bus     Bus
-	auth    odcm.Authorizer
-	log     *slog.Logger
-	clock   func() time.Time
-	hashing *hashing
-	cost    cost // of new password hashes
-	cache   *cache
-	failed  *rate.Limiter // bounds events of failed sign-ins
+	*session.Service
+	issuer    *session.Issuer
+	passwords *password.Keeper
+
+	store  Store
+	auth   odcm.Authorizer
+	log    *slog.Logger
+	clock  func() time.Time
+	idle   time.Duration
+	failed *rate.Limiter // bounds events of failed sign-ins
 
 	directories Directories
 	groups      Groups
-	breached    Breached
-
-	idle, life time.Duration
 }
 
 // New makes the service. Run [Service.Run] beside it.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, bus: o.Bus, auth: o.Authorizer, log: o.Logger, clock: o.Now, cache: newCache(),
-		cost: currentCost(), failed: rate.NewLimiter(1, 30), idle: o.IdleLife, life: o.SessionLife,
-		directories: o.Directories, groups: o.Groups, breached: o.Breached}
-	if s.log == nil {
-		s.log = slog.Default()
+	if o.Logger == nil {
+		o.Logger = slog.Default()
 	}
-	if s.clock == nil {
-		s.clock = time.Now
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Cores == 0 {
 		o.Cores = runtime.GOMAXPROCS(0)
 	}
-	if s.idle == 0 {
-		s.idle = 12 * time.Hour
+	if o.IdleLife == 0 {
+		o.IdleLife = 12 * time.Hour
 	}
-	if s.life == 0 {
-		s.life = 7 * 24 * time.Hour
+	if o.SessionLife == 0 {
+		o.SessionLife = 7 * 24 * time.Hour
 	}
-	s.hashing = newHashing(o.Cores)
+	s := &Service{store: o.Store, auth: o.Authorizer, log: o.Logger, clock: o.Now, idle: o.IdleLife, failed: rate.NewLimiter(1, 30),
+		directories: o.Directories, groups: o.Groups}
+	s.Service, s.issuer = session.New(session.Options{Store: o.Store, Bus: o.Bus, Authorizer: o.Authorizer, Logger: o.Logger, Now: s.now,
+		Idle: o.IdleLife, Life: o.SessionLife})
+	s.passwords = password.New(password.Options{Failures: o.Store, Breached: o.Breached, Logger: o.Logger, Now: s.now, Cores: o.Cores})
 	return s
 }
 
 // now is the time as it is stored: UTC, in milliseconds.
 func (s *Service) now() time.Time { return s.clock().UTC().Truncate(time.Millisecond) }
-
-// SessionLife is how long a session lasts at most; its cookie lasts as long.
-func (s *Service) SessionLife() time.Duration { return s.life }
 
 // Run forgets cached sessions and keys of users whom hints name (what Bus.Subscribe("user") gives), and deletes what
 // has expired once an hour, until ctx ends or hints closes.
@@ -97,11 +104,7 @@ func (s *Service) Run(ctx context.Context, hints <-chan string) error {
 			if !ok {
 				return nil
 			}
-			if id, ok := strings.CutPrefix(t, "user/"); ok {
-				s.cache.forget(odcm.UserID(id))
-			} else if t == signal.All {
-				s.cache.forgetAll()
-			}
+			s.Heed(t)
 		case <-tick.C:
 			if err := s.Prune(ctx); err != nil && ctx.Err() == nil {
 				s.log.Error("prune sessions", "error", err)
@@ -114,19 +117,5 @@ func (s *Service) Run(ctx context.Context, hints <-chan string) error {
 func (s *Service) Prune(ctx context.Context) (err error) {
 	defer odcm.Wrap(&err, "prune sessions and keys")
 	now := s.now()
-	return s.store.Prune(ctx, now, now.Add(-s.idle), now.AddDate(0, -1, 0), now.Add(-forgiveAfter))
-}
-
-// forget makes this and every other replica ask the database about the user again.
-func (s *Service) forget(id odcm.UserID) {
-	s.cache.forget(id)
-	s.bus.Publish(topic(id))
-}
-
-// authorizeFor permits people what concerns themselves, and asks the authorizer about others.
-func (s *Service) authorizeFor(ctx context.Context, p odcm.Principal, a odcm.Action, id odcm.UserID) error {
-	if p.User != "" && p.User == id && id != Guest {
-		return nil
-	}
-	return s.auth.Authorize(ctx, p, a, string(id))
+	return s.store.Prune(ctx, now, now.Add(-s.idle), now.AddDate(0, -1, 0), now.Add(-password.ForgiveAfter))
 }

@@ -5,12 +5,15 @@ import (
 	"time"
 
 	"odcm"
+	"odcm/manager/identity/password"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 // Credentials are what a person typed, and where.
 type Credentials struct {
 	Username, Password string
-	From               Client
+	From               session.Client
 }
 
 // LoginKeyLife is how long an API key lasts that was made by signing in from the command line.
@@ -19,50 +22,46 @@ const LoginKeyLife = 30 * 24 * time.Hour
 // SignIn checks the password, here and in the directories, and starts a session; the secret goes into a cookie and nowhere
 // else. Whatever is wrong with user or password gives the same odcm.Unauthenticated "identity.sign-in-failed"; too many
 // tries odcm.Unavailable, and so does a directory that might know the two and does not answer.
-func (s *Service) SignIn(ctx context.Context, c Credentials) (secret string, _ Session, err error) {
+func (s *Service) SignIn(ctx context.Context, c Credentials) (secret string, _ session.Session, err error) {
 	defer odcm.Wrap(&err, "sign in")
 	u, method, err := s.check(ctx, c)
 	if err != nil {
-		return "", Session{}, err
+		return "", session.Session{}, err
 	}
-	return s.createSession(ctx, u, method, c.From)
+	return s.issuer.Start(ctx, u, method, c.From)
 }
 
 // SignInForKey checks the password and makes an API key of limited life, for programs that cannot keep a cookie.
-func (s *Service) SignInForKey(ctx context.Context, c Credentials, purpose string) (secret string, _ APIKey, err error) {
+func (s *Service) SignInForKey(ctx context.Context, c Credentials, purpose string) (secret string, _ session.APIKey, err error) {
 	defer odcm.Wrap(&err, "sign in for an API key")
-	n := NewKey{Purpose: purpose, Expires: s.now().Add(LoginKeyLife)}
-	if err := n.validate(s.now()); err != nil {
-		return "", APIKey{}, err
+	n := session.NewKey{Purpose: purpose, Expires: s.now().Add(LoginKeyLife)}
+	if err := n.Validate(s.now()); err != nil {
+		return "", session.APIKey{}, err
 	}
 	u, method, err := s.check(ctx, c)
 	if err != nil {
-		return "", APIKey{}, err
+		return "", session.APIKey{}, err
 	}
-	return s.createKey(ctx, principal(u, method, c.From.Address), n)
-}
-
-func wrongCredentials() error {
-	return odcm.E(odcm.Unauthenticated, "identity.sign-in-failed", "The username or the password is not right.")
+	return s.issuer.Key(ctx, u.Principal(method, c.From.Address), n)
 }
 
 // try is one use of a username and a password.
 type try struct {
 	Credentials
-	user   User // the zero one where nobody has the username
+	user   person.User // the zero one where nobody has the username
 	known  bool
 	stored string // the password's hash; "" where there is none
-	gates  []gate
+	gates  password.Gates
 }
 
 // begin looks the username up and sees whether it may be tried now.
 func (s *Service) begin(ctx context.Context, c Credentials) (t try, err error) {
-	_, key, err := ParseUsername(c.Username)
+	_, key, err := person.ParseUsername(c.Username)
 	if err != nil {
 		key = " " // nobody's: a username holds no space
 	}
-	t = try{Credentials: c, gates: gates(key, c.From.Address)}
-	if err := s.open(ctx, t.gates); err != nil { // before queueing: who is locked out takes nobody's turn
+	t = try{Credentials: c, gates: password.GatesOf(key, c.From.Address)}
+	if err := s.passwords.Open(ctx, t.gates); err != nil { // before queueing: who is locked out takes nobody's turn
 		return t, err
 	}
 	t.user, t.stored, err = s.store.UserByKey(ctx, key)
@@ -74,10 +73,10 @@ func (s *Service) begin(ctx context.Context, c Credentials) (t try, err error) {
 
 // check tells who the credentials belong to, and what proved it. The password kept here goes first, so that a local
 // administrator gets in while every directory is down.
-func (s *Service) check(ctx context.Context, c Credentials) (_ User, method string, err error) {
+func (s *Service) check(ctx context.Context, c Credentials) (_ person.User, method string, err error) {
 	t, err := s.begin(ctx, c)
 	if err != nil {
-		return User{}, "", err
+		return person.User{}, "", err
 	}
 	u, method := t.user, "password"
 	err = s.verify(ctx, t)
@@ -86,47 +85,29 @@ func (s *Service) check(ctx context.Context, c Credentials) (_ User, method stri
 	}
 	switch {
 	case err == nil:
-		return u, method, s.clear(ctx, t.gates)
+		return u, method, s.passwords.Clear(ctx, t.gates)
 	case odcm.KindOf(err) == odcm.Unauthenticated, odcm.KindOf(err) == odcm.Denied:
 		s.recordFailure(ctx, t.user, t.known, c.From)
 	}
-	return User{}, "", err
+	return person.User{}, "", err
 }
 
 // ask tries the directories. The try is counted already: what they say to it cannot be guessed at faster than here.
-func (s *Service) ask(ctx context.Context, t try) (User, string, error) {
+func (s *Service) ask(ctx context.Context, t try) (person.User, string, error) {
 	a, err := s.directories.Verify(ctx, t.Username, t.Password)
 	if odcm.KindOf(err) == odcm.Unauthenticated {
-		return User{}, "", wrongCredentials()
+		return person.User{}, "", password.Wrong()
 	}
 	if err != nil {
-		return User{}, "", err
+		return person.User{}, "", err
 	}
 	u, err := s.recognise(ctx, a, t.From)
 	return u, a.Method, err
 }
 
-// verify does the same work for a user who does not exist, has no password or is disabled as for any other.
+// verify looks at the password that is kept here.
 func (s *Service) verify(ctx context.Context, t try) error {
-	h, err := parseHash(t.stored)
-	may := err == nil && !t.user.Disabled
-	if err != nil {
-		h = noHash(s.cost)
-	}
-	password, ok := normalPassword(t.Password)
-	var renewed string
-	err = s.hashing.do(ctx, func() error {
-		if err := s.pass(ctx, t.gates); err != nil {
-			return err
-		}
-		if matches := h.matches(password); !matches || !ok || !may {
-			return wrongCredentials()
-		}
-		if h.cost != s.cost {
-			renewed = makeHash(password, s.cost).String()
-		}
-		return nil
-	})
+	renewed, err := s.passwords.Check(ctx, password.Try{Password: t.Password, Stored: t.stored, May: !t.user.Disabled, Gates: t.gates})
 	if err == nil && renewed != "" {
 		err = s.store.Rehash(ctx, t.user.ID, t.stored, renewed)
 	}
@@ -135,7 +116,7 @@ func (s *Service) verify(ctx context.Context, t try) error {
 
 // recordFailure leaves an event, at a bounded rate: a storm of guesses must not fill the log. What was typed as the name of
 // a user who does not exist is not kept, since people type passwords there.
-func (s *Service) recordFailure(ctx context.Context, u User, known bool, from Client) {
+func (s *Service) recordFailure(ctx context.Context, u person.User, known bool, from session.Client) {
 	if !s.failed.AllowN(s.now(), 1) {
 		return
 	}
@@ -150,7 +131,7 @@ func (s *Service) recordFailure(ctx context.Context, u User, known bool, from Cl
 
 // ChangePassword replaces the principal's own password, if the current one is right, and ends his other sessions: all but
 // that of the secret keep.
-func (s *Service) ChangePassword(ctx context.Context, p odcm.Principal, current, replacement, keep string, from Client) (err error) {
+func (s *Service) ChangePassword(ctx context.Context, p odcm.Principal, current, replacement, keep string, from session.Client) (err error) {
 	defer odcm.Wrap(&err, "change password")
 	if err := s.auth.Authorize(ctx, p, "password.change", string(p.User)); err != nil {
 		return err
@@ -168,29 +149,25 @@ func (s *Service) ChangePassword(ctx context.Context, p odcm.Principal, current,
 		return odcm.E(odcm.Invalid, "identity.password-wrong", "The current password is not right.").OnField("current")
 	}
 	if err == nil {
-		err = s.clear(ctx, t.gates)
+		err = s.passwords.Clear(ctx, t.gates)
 	}
 	if err != nil {
 		return err
 	}
-	hash, err := s.newHash(ctx, replacement, u)
+	hash, err := s.passwords.Hash(ctx, replacement, u.Username)
 	if err != nil {
 		return err
-	}
-	var kept SessionID
-	if session, owner, err := s.store.SessionByToken(ctx, tokenOf(keep)); err == nil && owner.ID == u.ID {
-		kept = session.ID
 	}
 	e := odcm.NewEvent(p, "identity.password-changed", string(u.ID), u.Username, nil, nil)
-	if err := s.store.SetPassword(ctx, u.ID, hash, kept, s.now(), e); err != nil {
+	if err := s.store.SetPassword(ctx, u.ID, hash, s.issuer.Of(ctx, u.ID, keep), s.now(), e); err != nil {
 		return err
 	}
-	s.forget(u.ID)
+	s.Forget(u.ID)
 	return nil
 }
 
 // SetPassword gives a user a new password and ends all his sessions. It needs the action "user.update".
-func (s *Service) SetPassword(ctx context.Context, p odcm.Principal, id odcm.UserID, password string) (err error) {
+func (s *Service) SetPassword(ctx context.Context, p odcm.Principal, id odcm.UserID, replacement string) (err error) {
 	defer odcm.Wrap(&err, "set password of user %s", id)
 	if err := s.auth.Authorize(ctx, p, "user.update", string(id)); err != nil {
 		return err
@@ -199,10 +176,10 @@ func (s *Service) SetPassword(ctx context.Context, p odcm.Principal, id odcm.Use
 	switch {
 	case err != nil:
 		return err
-	case !u.Deleted.IsZero() || id == Guest:
+	case !u.Deleted.IsZero() || id == person.Guest:
 		return odcm.E(odcm.Conflict, "identity.no-password", "%s cannot have a password.", u.Username)
 	}
-	hash, err := s.newHash(ctx, password, u)
+	hash, err := s.passwords.Hash(ctx, replacement, u.Username)
 	if err != nil {
 		return err
 	}
@@ -210,6 +187,16 @@ func (s *Service) SetPassword(ctx context.Context, p odcm.Principal, id odcm.Use
 	if err := s.store.SetPassword(ctx, id, hash, "", s.now(), e); err != nil {
 		return err
 	}
-	s.forget(id)
+	s.Forget(id)
 	return nil
+}
+
+// PasswordFits tells whether the password may be u's: odcm.Invalid where not.
+func (s *Service) PasswordFits(text string, u person.User) error {
+	return s.passwords.Fits(text, u.Username)
+}
+
+// Throttle slows down what costs something and needs no proof, by where it comes from: a mail, a session of the guest.
+func (s *Service) Throttle(ctx context.Context, what string, from session.Client) error {
+	return s.passwords.Throttle(ctx, what, from.Address)
 }

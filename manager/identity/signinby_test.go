@@ -9,22 +9,25 @@ import (
 	"odcm"
 	"odcm/kit/eventlog"
 	"odcm/manager/identity"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/role"
+	"odcm/manager/identity/session"
 )
 
 const entra odcm.ProviderID = "provider-entra"
 
 // geoff is what his company's provider says of him.
-func geoff() identity.Assertion {
-	return identity.Assertion{Provider: entra, Subject: "tid/oid", Method: "oidc", Username: "geoff@consult.example", DisplayName: "Geoff Outsider",
+func geoff() person.Assertion {
+	return person.Assertion{Provider: entra, Subject: "tid/oid", Method: "oidc", Username: "geoff@consult.example", DisplayName: "Geoff Outsider",
 		Email: "geoff@consult.example", EmailVerified: true, Marks: map[string]string{"upn": "geoff@consult.example"}}
 }
 
-func (b *bundle) arrive(a identity.Assertion) (identity.Session, error) {
-	_, s, err := b.SignInBy(ctx, a, identity.Client{Address: "192.0.2.1"})
+func (b *bundle) arrive(a person.Assertion) (session.Session, error) {
+	_, s, err := b.SignInBy(ctx, a, session.Client{Address: "192.0.2.1"})
 	return s, err
 }
 
-func (b *bundle) must(a identity.Assertion) odcm.UserID {
+func (b *bundle) must(a person.Assertion) odcm.UserID {
 	b.t.Helper()
 	s, err := b.arrive(a)
 	if err != nil {
@@ -33,7 +36,7 @@ func (b *bundle) must(a identity.Assertion) odcm.UserID {
 	return s.User
 }
 
-func (b *bundle) person(id odcm.UserID) identity.Person {
+func (b *bundle) person(id odcm.UserID) person.Person {
 	b.t.Helper()
 	p, err := b.Person(ctx, odcm.System, id)
 	if err != nil {
@@ -42,7 +45,7 @@ func (b *bundle) person(id odcm.UserID) identity.Person {
 	return p
 }
 
-func (b *bundle) create(n identity.NewUser) identity.User {
+func (b *bundle) create(n identity.NewUser) person.User {
 	b.t.Helper()
 	u, err := b.Create(ctx, odcm.System, n)
 	if err != nil {
@@ -52,7 +55,7 @@ func (b *bundle) create(n identity.NewUser) identity.User {
 }
 
 // verified makes a user who has proved the address.
-func (b *bundle) verified(name, address string) identity.User {
+func (b *bundle) verified(name, address string) person.User {
 	b.t.Helper()
 	u := b.create(identity.NewUser{Username: name, Email: address})
 	if err := b.VerifyEmail(ctx, odcm.System, u.ID, address); err != nil {
@@ -99,12 +102,12 @@ func TestWhoAProviderVouchesFor(t *testing.T) {
 	})
 	t.Run("is not the user of that address unless provider, setting and user all prove it", func(t *testing.T) {
 		t.Parallel()
-		for name, change := range map[string]func(*identity.Assertion){
-			"provider does not vouch":       func(a *identity.Assertion) { a.EmailVerified = false },
-			"setting does not trust":        func(a *identity.Assertion) { a.TrustEmail = false },
-			"address is somebody else's":    func(a *identity.Assertion) { a.Email = "geoff@other.example" },
-			"address only looks the same":   func(a *identity.Assertion) { a.Email = "geoff@consult.example." },
-			"address is a header injection": func(a *identity.Assertion) { a.Email = "geoff@consult.example\r\nBcc: x@y.example" },
+		for name, change := range map[string]func(*person.Assertion){
+			"provider does not vouch":       func(a *person.Assertion) { a.EmailVerified = false },
+			"setting does not trust":        func(a *person.Assertion) { a.TrustEmail = false },
+			"address is somebody else's":    func(a *person.Assertion) { a.Email = "geoff@other.example" },
+			"address only looks the same":   func(a *person.Assertion) { a.Email = "geoff@consult.example." },
+			"address is a header injection": func(a *person.Assertion) { a.Email = "geoff@consult.example\r\nBcc: x@y.example" },
 		} {
 			b := setup(t)
 			b.verified("geoff", "geoff@consult.example")
@@ -227,7 +230,7 @@ func TestWhoAProviderVouchesFor(t *testing.T) {
 		b.create(identity.NewUser{Username: "bob"})
 		var names []string
 		for _, subject := range []string{"one", "two", "three"} {
-			a := identity.Assertion{Provider: entra, Subject: subject, Method: "oidc", Username: "bob", Admit: true}
+			a := person.Assertion{Provider: entra, Subject: subject, Method: "oidc", Username: "bob", Admit: true}
 			names = append(names, b.person(b.must(a)).Username)
 		}
 		if names[0] == names[1] || names[1] == names[2] || names[0] == "bob" {
@@ -239,21 +242,21 @@ func TestWhoAProviderVouchesFor(t *testing.T) {
 // groups remembers what it was told.
 type groups struct {
 	mu   sync.Mutex
-	said map[odcm.UserID][]identity.ExternalGroup
+	said map[odcm.UserID][]person.ExternalGroup
 }
 
-func (g *groups) Assert(_ context.Context, user odcm.UserID, _ odcm.ProviderID, all []identity.ExternalGroup) error {
+func (g *groups) Assert(_ context.Context, user odcm.UserID, _ odcm.ProviderID, all []person.ExternalGroup) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.said == nil {
-		g.said = map[odcm.UserID][]identity.ExternalGroup{}
+		g.said = map[odcm.UserID][]person.ExternalGroup{}
 	}
 	g.said[user] = all
 	return nil
 }
 
 func (b *bundle) with(o identity.Options) *bundle {
-	o.Store, o.Bus, o.Authorizer, o.Now = b.store, b.bus, identity.NewAuthorizer(), b.clock.Now
+	o.Store, o.Bus, o.Authorizer, o.Now = b.store, b.bus, role.NewAuthorizer(), b.clock.Now
 	s := identity.New(o)
 	s.Cheapen()
 	return &bundle{Service: s, t: b.t, store: b.store, log: b.log, bus: b.bus, clock: b.clock}
@@ -264,7 +267,7 @@ func TestGroupsCountOnlyWhereTheyAreKnown(t *testing.T) {
 	g := &groups{}
 	b := setup(t).with(identity.Options{Groups: g})
 	a := geoff()
-	a.Admit, a.Groups, a.GroupsKnown = true, []identity.ExternalGroup{{ID: "g1", Name: "Consultants"}}, true
+	a.Admit, a.Groups, a.GroupsKnown = true, []person.ExternalGroup{{ID: "g1", Name: "Consultants"}}, true
 	id := b.must(a)
 	a.Groups, a.GroupsKnown = nil, false // could not be asked
 	b.must(a)
@@ -281,20 +284,20 @@ func TestGroupsCountOnlyWhereTheyAreKnown(t *testing.T) {
 // directory answers as it is told.
 type directory struct {
 	mu    sync.Mutex
-	says  identity.Assertion
+	says  person.Assertion
 	err   error
 	asked int
 }
 
-func (d *directory) Verify(_ context.Context, username, password string) (identity.Assertion, error) {
+func (d *directory) Verify(_ context.Context, username, password string) (person.Assertion, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked++
 	if d.err != nil {
-		return identity.Assertion{}, d.err
+		return person.Assertion{}, d.err
 	}
 	if password != "domain password" {
-		return identity.Assertion{}, odcm.E(odcm.Unauthenticated, "identity.sign-in-failed", "no")
+		return person.Assertion{}, odcm.E(odcm.Unauthenticated, "identity.sign-in-failed", "no")
 	}
 	a := d.says
 	a.Username = username
@@ -303,11 +306,11 @@ func (d *directory) Verify(_ context.Context, username, password string) (identi
 
 func TestTheFormTriesDirectories(t *testing.T) {
 	t.Parallel()
-	d := &directory{says: identity.Assertion{Provider: "provider-ad", Subject: "guid", Method: "ldap", Admit: true}}
+	d := &directory{says: person.Assertion{Provider: "provider-ad", Subject: "guid", Method: "ldap", Admit: true}}
 	b := setup(t).with(identity.Options{Directories: d})
 	local := b.create(identity.NewUser{Username: "admin", Password: password, Roles: []odcm.Role{odcm.Administrator}})
-	sign := func(username, password string) (identity.Session, error) {
-		_, s, err := b.SignIn(ctx, identity.Credentials{Username: username, Password: password, From: identity.Client{Address: "192.0.2.9"}})
+	sign := func(username, password string) (session.Session, error) {
+		_, s, err := b.SignIn(ctx, identity.Credentials{Username: username, Password: password, From: session.Client{Address: "192.0.2.9"}})
 		return s, err
 	}
 	t.Run("after the password that is kept here", func(t *testing.T) {

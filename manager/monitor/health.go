@@ -32,12 +32,40 @@ type Health struct {
 	Detail
 }
 
-// Detail is what a server says of itself.
+// Detail is what a server says of itself, and what its answers show.
 type Detail struct {
 	Version     string // empty while it never answered
 	Maintenance bool
-	Nodes       []Node   // empty where the key may not read them
-	Licence     *Licence // nil where the key may not read it
+	Nodes       []Node        `json:",omitempty"` // empty where the key may not read them
+	Licence     *Licence      `json:",omitempty"` // nil where the key may not read it
+	Queue       *Queue        `json:",omitempty"` // nil where the key may not read it
+	Certificate *Certificate  `json:",omitempty"` // nil without TLS
+	Skew        time.Duration `json:",omitempty"` // the server's clock minus ours, in whole seconds: answers tell no more
+	Machine     *Machine      `json:",omitempty"` // nil where no agent is
+}
+
+// Queue is what a server has to do.
+type Queue struct {
+	Waiting, Executing int
+	Oldest             time.Duration // how long the first in the queue waits by now
+}
+
+// Certificate is what a server showed in its last handshake.
+type Certificate struct {
+	NotAfter        time.Time
+	Subject, Issuer string
+}
+
+// Machine is what an agent tells of the machine that an instance runs on. Sizes are in bytes.
+type Machine struct {
+	DiskTotal, DiskFree     uint64
+	MemoryTotal, MemoryFree uint64
+	At                      time.Time
+}
+
+// Machines knows the machines of instances that have an agent.
+type Machines interface {
+	Of(ctx context.Context, ids []odcm.InstanceID) (map[odcm.InstanceID]Machine, error)
 }
 
 // Node is an Octopus server node, as the server itself lists it.
@@ -85,19 +113,36 @@ type Space struct {
 
 // Pong is a server's answer to a ping.
 type Pong struct {
-	Code int // HTTP status; 418 is draining
-	Took time.Duration
+	Code        int // HTTP status; 418 is draining
+	Took        time.Duration
+	Page        bool           // it answered with a web page, as proxies and sign-in pages do
+	To          string         // where it redirects
+	Skew        *time.Duration // its clock minus ours; nil where it does not tell its time
+	Certificate *Certificate   // nil without TLS
 }
+
+// Look says how much of itself a server is asked: only what may have changed since.
+type Look int
+
+// Each look includes those before it.
+const (
+	Quick Look = iota // maintenance, nodes, queue: changes at any time
+	Full              // and the version and whether the key still is accepted: changes with a restart, or rarely
+	Whole             // and the licence: changes rarely
+)
 
 // Prober asks servers. Its methods return when ctx ends.
 type Prober interface {
-	// Ping asks cheaply and without a key. An error means that there was no answer; its message is shown to people.
+	// Ping asks cheaply and without a key, over the connection that is held where there is one. An error means that there was no
+	// answer; its message is shown to people.
 	Ping(ctx context.Context, t Target) (Pong, error)
-	// Inspect asks the server about itself. What the key may not read is left out. An error of kind Denied or
-	// Unauthenticated means that the key is not accepted at all.
-	Inspect(ctx context.Context, t Target) (Detail, error)
+	// Inspect asks the server about itself, and returns was with what it said. What the key may not read is left out. An error of
+	// kind Denied or Unauthenticated means that the key is not accepted at all.
+	Inspect(ctx context.Context, t Target, was Detail, look Look) (Detail, error)
 	// Forget drops what is kept for an instance that is not watched any more, or changed.
 	Forget(id odcm.InstanceID)
+	// Watch holds connections open and tells at once of each that is lost while nothing is asked over it, until ctx ends.
+	Watch(ctx context.Context, lost func(odcm.InstanceID)) error
 }
 
 // Targets lists everything to watch.

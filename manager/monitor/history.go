@@ -34,18 +34,9 @@ const (
 // History tells how the Space that ref names was doing from one time to another; to is at most now.
 func (s *Service) History(ctx context.Context, p odcm.Principal, ref string, from, to time.Time) (_ History, err error) {
 	defer odcm.Wrap(&err, "history of %s", ref)
-	if err := s.o.Authorizer.Authorize(ctx, p, ActionRead, ref); err != nil {
-		return History{}, err
-	}
-	space, err := s.o.Access.Find(ctx, p, ref)
+	space, from, to, err := s.period(ctx, p, ref, from, to)
 	if err != nil {
 		return History{}, err
-	}
-	if now := s.now(); to.IsZero() || to.After(now) {
-		to = now
-	}
-	if !from.Before(to) || to.Sub(from) > maxHistory {
-		return History{}, odcm.E(odcm.Invalid, "monitor.period-invalid", "Ask for a time that begins before it ends, and for at most 400 days.").OnField("from")
 	}
 	transitions, err := s.o.Store.History(ctx, space, from, to, maxTransitions)
 	if err != nil {

@@ -183,8 +183,7 @@ func TestAfterARestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := &world{servers: &servers{state: map[odcm.InstanceID]*server{}}, memory: &memory{health: map[odcm.SpaceID]monitor.Health{}},
-					changed: make(chan struct{}), hints: make(chan string)}
+				w := newWorld()
 				w.add("s0")
 				w.start(t, func() {})
 				before, old := len(w.recorded()), w.of("s0")

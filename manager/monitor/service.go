@@ -3,20 +3,25 @@ package monitor
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"log/slog"
-	"maps"
-	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"odcm"
 )
 
 // Bus hints to all replicas that something changed.
 type Bus interface{ Publish(topics ...string) }
+
+// TopicVantage is what the bus says when replicas ask each other whether they reach a server.
+const TopicVantage = "vantage"
+
+// Topics are the nouns whose hints [Service.Run] wants.
+func Topics() []string { return []string{"space", TopicVantage} }
 
 // Access knows which Spaces a principal may see: their health is told to nobody else.
 type Access interface {
@@ -35,43 +40,47 @@ type Options struct {
 	Bus        Bus
 	Authorizer odcm.Authorizer
 	Access     Access
+	Ballots    Ballots          // where there may be several replicas; nil where there is one
+	Vantages   Vantages         // other places to look from; nil if none
+	Machines   Machines         // nil where no agents are
+	Replica    string           // its name among the replicas; "This replica" if empty
 	Logger     *slog.Logger     // slog.Default if nil
 	Now        func() time.Time // time.Now if nil
 
 	Every          time.Duration // between two pings of a target; 10 s if zero
-	Timeout        time.Duration // of a ping; a quarter of Every if zero, so that two of them and the wait stay within 1.5 x Every
+	Timeout        time.Duration // of a probe, the second ping included that confirms a first one that failed; half of Every if zero
 	InspectEvery   time.Duration // between two looks at what a server says of itself; 60 s if zero
 	InspectTimeout time.Duration // of one; 20 s if zero
-	Retention      time.Duration // of the history; 400 days if zero
+	Retention      time.Duration // of single changes; 400 days if zero. Sums of days stay for three years
 }
 
 // Service is the room's door.
 type Service struct {
-	o    Options
-	seed maphash.Seed
+	o      Options
+	quorum *quorum // nil without ballots
+	meter  *meter
+	board  board
+	looks  *rate.Limiter // of inspections begun
 
 	mu      sync.Mutex
 	watches map[odcm.InstanceID]*watch
-	slots   [][]*watch // by when in the interval they are due, a burst apart
+	ending  map[odcm.InstanceID]bool // a probe runs of what is not watched any more, or watched anew
+	slots   [][]*watch               // by when in the interval they are due, a burst apart
+	origin  time.Time                // when slot 0 was due first
+	urgent  []*watch                 // to be probed as soon as there is a place
+	running int                      // urgent probes under way
+	looking int                      // targets that are asked about themselves
+	all     targetsByID              // all that is watched anywhere, where other replicas may ask about it
+	refresh chan struct{}            // the targets may have changed
+	probes  sync.WaitGroup
+
 	pending map[odcm.SpaceID]Change
 	before  []Change      // to be written before pending
 	more    chan struct{} // something is pending
-	refresh chan struct{} // the targets may have changed
-	probes  sync.WaitGroup
-
-	board board
+	tallies []Tally       // of days that are over and of targets that are gone
 }
 
-// burst is how far apart two sendings of due probes are.
-const burst = 100 * time.Millisecond
-
-const (
-	refreshEvery = 30 * time.Second
-	refreshRest  = 500 * time.Millisecond // between two looks: hints come in crowds
-	touchEvery   = time.Minute
-	// stale is how old the last look may be before the time since then counts as not watched.
-	stale = 3 * touchEvery
-)
+type targetsByID map[odcm.InstanceID]Target
 
 // New makes the service. It does nothing until [Service.Run].
 func New(o Options) *Service {
@@ -81,15 +90,23 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Replica == "" {
+		o.Replica = "This replica"
+	}
 	o.Every = or(o.Every, 10*time.Second)
-	o.Timeout = or(o.Timeout, o.Every/4)
+	o.Timeout = or(o.Timeout, o.Every/2)
 	o.InspectEvery = or(o.InspectEvery, time.Minute)
 	o.InspectTimeout = or(o.InspectTimeout, 20*time.Second)
 	o.Retention = or(o.Retention, 400*24*time.Hour)
-	return &Service{
-		o: o, seed: maphash.MakeSeed(), watches: map[odcm.InstanceID]*watch{}, slots: make([][]*watch, max(1, o.Every/burst)),
+	s := &Service{
+		o: o, meter: newMeter(), looks: rate.NewLimiter(looksAtLeast, looksBurst), watches: map[odcm.InstanceID]*watch{}, ending: map[odcm.InstanceID]bool{},
+		slots: make([][]*watch, max(1, o.Every/burst)), origin: time.Now(),
 		pending: map[odcm.SpaceID]Change{}, more: make(chan struct{}, 1), refresh: make(chan struct{}, 1),
 	}
+	if o.Ballots != nil {
+		s.quorum = newQuorum(o, s.pingForOthers)
+	}
+	return s
 }
 
 func or(d, otherwise time.Duration) time.Duration {
@@ -104,23 +121,20 @@ func asError(err error) (e *odcm.Error, ok bool) { return e, errors.As(err, &e) 
 func (s *Service) now() time.Time { return s.o.Now().UTC().Truncate(time.Millisecond) }
 
 // Refresh makes the service look at its targets again soon.
-func (s *Service) Refresh() {
-	select {
-	case s.refresh <- struct{}{}:
-	default:
-	}
-}
+func (s *Service) Refresh() { poke(s.refresh) }
 
-// Run watches until ctx ends. Hints are what Bus.Subscribe("space") gives: each is a reason to look again.
+// Run watches until ctx ends. Hints are what Bus.Subscribe gives for [Topics]: each is a reason to look again.
 func (s *Service) Run(ctx context.Context, hints <-chan string) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.follow(ctx, hints) })
 	g.Go(func() error { return s.schedule(ctx) })
 	g.Go(func() error { return s.write(ctx) })
 	g.Go(func() error { return s.keepTargets(ctx) })
-	err := g.Wait()
-	s.probes.Wait()
-	return err
+	g.Go(func() error { return s.o.Prober.Watch(ctx, func(id odcm.InstanceID) { s.lost(ctx, id) }) })
+	if s.quorum != nil {
+		g.Go(func() error { return s.quorum.run(ctx) })
+	}
+	return g.Wait()
 }
 
 // follow passes hints on.
@@ -129,136 +143,22 @@ func (s *Service) follow(ctx context.Context, hints <-chan string) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case _, ok := <-hints:
+		case topic, ok := <-hints:
 			if !ok {
 				<-ctx.Done()
 				return ctx.Err()
 			}
-			s.board.forget()
+			noun, id, _ := strings.Cut(topic, "/")
+			if s.quorum != nil {
+				poke(s.quorum.hint)
+			}
+			if noun == TopicVantage {
+				continue
+			}
+			s.board.hint(odcm.SpaceID(id))
 			s.Refresh()
 		}
 	}
-}
-
-// keepTargets brings the watches in line with the targets: on [Service.Refresh], when this replica's share changed, and every
-// half minute.
-func (s *Service) keepTargets(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		changed := s.o.Owner.Changed()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		case <-s.refresh:
-		case <-changed:
-		}
-		if err := s.takeTargets(ctx); err != nil && ctx.Err() == nil {
-			s.o.Logger.Error("read what to monitor", "error", err)
-		}
-		pause(ctx, refreshRest)
-		timer.Reset(refreshEvery)
-	}
-}
-
-// takeTargets starts to watch what is new here, and stops what is gone or watched by another replica.
-func (s *Service) takeTargets(ctx context.Context) (err error) {
-	defer odcm.Wrap(&err, "take targets")
-	targets, err := s.o.Targets.Targets(ctx)
-	if err != nil {
-		return err
-	}
-	wanted := map[odcm.InstanceID]Target{}
-	spaces := map[odcm.SpaceID]bool{}
-	for _, t := range targets {
-		for _, sp := range t.Spaces {
-			spaces[sp.ID] = true
-		}
-		if s.o.Owner.Owns(string(t.Instance)) {
-			wanted[t.Instance] = t
-		}
-	}
-	started, dropped := s.part(wanted, spaces)
-	if len(dropped) > 0 {
-		if err := s.o.Store.Forget(ctx, dropped); err != nil {
-			return err
-		}
-	}
-	return s.start(ctx, started)
-}
-
-// part stops watches and returns the targets that are to be started, and the Spaces that nobody watches any more.
-func (s *Service) part(wanted map[odcm.InstanceID]Target, spaces map[odcm.SpaceID]bool) (started []Target, dropped []odcm.SpaceID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, w := range s.watches {
-		for _, sp := range w.target.Spaces {
-			if !spaces[sp.ID] {
-				dropped = append(dropped, sp.ID)
-				delete(s.pending, sp.ID)
-			}
-		}
-		t, ok := wanted[id]
-		if ok && t.Revision == w.target.Revision && t.URL == w.target.URL && slices.Equal(t.Spaces, w.target.Spaces) {
-			delete(wanted, id)
-			continue
-		}
-		w.gone = true
-		delete(s.watches, id)
-		s.slots[w.slot] = slices.DeleteFunc(s.slots[w.slot], func(other *watch) bool { return other == w })
-		s.o.Prober.Forget(id)
-	}
-	return slices.Collect(maps.Values(wanted)), dropped
-}
-
-// start watches targets, beginning with what the database knows of them. The first probe is due at once, spread over the
-// bursts of two seconds so that a start with thousands of targets is no storm.
-func (s *Service) start(ctx context.Context, targets []Target) error {
-	var ids []odcm.SpaceID
-	for _, t := range targets {
-		for _, sp := range t.Spaces {
-			ids = append(ids, sp.ID)
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	known, err := s.o.Store.HealthOf(ctx, ids)
-	if err != nil {
-		return err
-	}
-	now := s.now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range targets {
-		if len(t.Spaces) == 0 {
-			continue
-		}
-		w := &watch{target: t, health: known[t.Spaces[0].ID], slot: int(maphash.String(s.seed, string(t.Instance)) % uint64(len(s.slots)))}
-		w.detail = w.health.Detail
-		if w.health.Status == Offline {
-			w.failed = errors.New("it was offline")
-		}
-		w.pong.Code = 200
-		if checked := w.health.Checked; w.health.Status != Unknown && now.Sub(checked) > stale {
-			w.health = Health{Status: Unknown, Reason: "ODCM did not watch.", Since: checked, Checked: checked, Detail: w.detail}
-			s.pend(w, w.health)
-		}
-		for _, sp := range t.Spaces { // a Space that is new on a known instance has nothing recorded yet
-			if _, ok := known[sp.ID]; !ok {
-				w.health = Health{}
-			}
-		}
-		s.watches[t.Instance] = w
-		s.slots[w.slot] = append(s.slots[w.slot], w)
-		w.busy = true
-		s.probes.Go(func() {
-			pause(ctx, time.Duration(w.slot%20)*burst)
-			s.finish(ctx, w)
-		})
-	}
-	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -268,38 +168,4 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-}
-
-// schedule sends what is due, burst by burst.
-func (s *Service) schedule(ctx context.Context) error {
-	tick := time.NewTicker(burst)
-	defer tick.Stop()
-	for at := 0; ; at = (at + 1) % len(s.slots) {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-			s.send(ctx, at)
-		}
-	}
-}
-
-// send starts the probes of one slot. A target whose last probe still runs is left out.
-func (s *Service) send(ctx context.Context, slot int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, w := range s.slots[slot] {
-		if w.busy || !s.o.Owner.Owns(string(w.target.Instance)) {
-			continue
-		}
-		w.busy = true
-		s.probes.Go(func() { s.finish(ctx, w) })
-	}
-}
-
-func (s *Service) finish(ctx context.Context, w *watch) {
-	s.probe(ctx, w)
-	s.mu.Lock()
-	w.busy = false
-	s.mu.Unlock()
 }

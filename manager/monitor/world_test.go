@@ -23,12 +23,21 @@ type servers struct {
 	most     int
 	pinged   int
 	inspects int
+	looks    map[monitor.Look]int
+	asking   map[odcm.InstanceID]int // pings under way
+	twice    int                     // targets that were asked twice at once
+	times    map[odcm.InstanceID][]time.Time
+	lose     func(odcm.InstanceID)
 }
 
 type server struct {
 	code   int
 	err    error
 	hangs  bool
+	deaf   bool // answers pings but says nothing of itself
+	page   bool
+	to     string
+	skew   *time.Duration
 	lose   int // pings that get lost
 	took   time.Duration
 	detail monitor.Detail
@@ -41,6 +50,13 @@ func (s *servers) Ping(ctx context.Context, t monitor.Target) (monitor.Pong, err
 	s.pinged++
 	s.atOnce++
 	s.most = max(s.most, s.atOnce)
+	if s.asking == nil {
+		s.asking, s.times = map[odcm.InstanceID]int{}, map[odcm.InstanceID][]time.Time{}
+	}
+	if s.asking[t.Instance]++; s.asking[t.Instance] > 1 {
+		s.twice++
+	}
+	s.times[t.Instance] = append(s.times[t.Instance], time.Now())
 	if v.lose > 0 {
 		s.state[t.Instance].lose--
 	}
@@ -48,6 +64,7 @@ func (s *servers) Ping(ctx context.Context, t monitor.Target) (monitor.Pong, err
 	defer func() {
 		s.mu.Lock()
 		s.atOnce--
+		s.asking[t.Instance]--
 		s.mu.Unlock()
 	}()
 	switch {
@@ -59,18 +76,42 @@ func (s *servers) Ping(ctx context.Context, t monitor.Target) (monitor.Pong, err
 	case v.err != nil:
 		return monitor.Pong{}, v.err
 	}
-	return monitor.Pong{Code: v.code, Took: v.took}, nil
+	return monitor.Pong{Code: v.code, Took: v.took, Page: v.page, To: v.to, Skew: v.skew}, nil
 }
 
-func (s *servers) Inspect(_ context.Context, t monitor.Target) (monitor.Detail, error) {
+func (s *servers) Inspect(ctx context.Context, t monitor.Target, was monitor.Detail, look monitor.Look) (monitor.Detail, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.inspects++
-	v := s.state[t.Instance]
+	if s.looks == nil {
+		s.looks = map[monitor.Look]int{}
+	}
+	s.looks[look]++
+	v := *s.state[t.Instance]
+	s.mu.Unlock()
+	if v.deaf {
+		<-ctx.Done()
+		return was, odcm.E(odcm.Unavailable, "octopus.unreachable", "It did not answer in time.")
+	}
 	return v.detail, v.fault
 }
 
 func (s *servers) Forget(odcm.InstanceID) {}
+
+func (s *servers) Watch(ctx context.Context, lost func(odcm.InstanceID)) error {
+	s.mu.Lock()
+	s.lose = lost
+	s.mu.Unlock()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// cut loses the connection to a server.
+func (s *servers) cut(id odcm.InstanceID) {
+	s.mu.Lock()
+	lose := s.lose
+	s.mu.Unlock()
+	lose(id)
+}
 
 func (s *servers) change(id odcm.InstanceID, f func(*server)) {
 	s.mu.Lock()
@@ -85,10 +126,14 @@ type memory struct {
 	changes []monitor.Change
 	saves   int
 	touched time.Time
+	counted int64
+	first   time.Time // transition
+	next    monitor.Day
+	rolled  []monitor.Day
 	fail    error
 }
 
-func (m *memory) Save(_ context.Context, changes []monitor.Change) (ids []odcm.SpaceID, _ error) {
+func (m *memory) Save(_ context.Context, changes []monitor.Change) ([]monitor.Change, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail != nil {
@@ -97,10 +142,9 @@ func (m *memory) Save(_ context.Context, changes []monitor.Change) (ids []odcm.S
 	m.saves++
 	for _, c := range changes {
 		m.health[c.Space.ID] = c.Health
-		ids = append(ids, c.Space.ID)
 	}
 	m.changes = append(m.changes, changes...)
-	return ids, nil
+	return changes, nil
 }
 
 func (m *memory) Touch(_ context.Context, _ []odcm.SpaceID, checked time.Time) error {
@@ -110,7 +154,7 @@ func (m *memory) Touch(_ context.Context, _ []odcm.SpaceID, checked time.Time) e
 	return nil
 }
 
-func (m *memory) Forget(_ context.Context, ids []odcm.SpaceID) error {
+func (m *memory) Forget(_ context.Context, ids []odcm.SpaceID, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
@@ -142,7 +186,42 @@ func (m *memory) All(ctx context.Context) (map[odcm.SpaceID]monitor.Health, erro
 }
 
 func (m *memory) InStatus(context.Context, []monitor.Status) ([]odcm.SpaceID, error) { return nil, nil }
-func (m *memory) Prune(context.Context, time.Time) error                             { return nil }
+func (m *memory) Brief(ctx context.Context, ids []odcm.SpaceID) (map[odcm.SpaceID]monitor.Health, error) {
+	return m.HealthOf(ctx, ids)
+}
+
+func (m *memory) Count(_ context.Context, tallies []monitor.Tally) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	for _, t := range tallies {
+		m.counted += t.Pings
+	}
+	return nil
+}
+
+func (m *memory) Rolled(context.Context) (monitor.Day, monitor.Day, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.next, monitor.DayAt(m.first), true, nil
+}
+
+func (m *memory) RollUp(_ context.Context, day monitor.Day) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rolled = append(m.rolled, day)
+	m.next = day + 1
+	return nil
+}
+func (m *memory) Prune(context.Context, time.Time, monitor.Day) error { return nil }
+func (m *memory) Days(context.Context, odcm.SpaceID, monitor.Day, monitor.Day) ([]monitor.DayOf, error) {
+	return nil, nil
+}
+func (m *memory) Spent(context.Context, []odcm.SpaceID, time.Time, time.Time) (map[odcm.SpaceID]monitor.Uptime, error) {
+	return nil, nil
+}
 func (m *memory) History(context.Context, odcm.SpaceID, time.Time, time.Time, int) ([]monitor.Transition, error) {
 	return nil, nil
 }
@@ -157,6 +236,7 @@ type world struct {
 	changed chan struct{}
 	topics  []string
 	hints   chan string
+	options func(*monitor.Options)
 }
 
 func (w *world) Targets(context.Context) ([]monitor.Target, error) {
@@ -213,13 +293,17 @@ func target(name string) monitor.Target {
 func run(t *testing.T, n int, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{servers: &servers{state: map[odcm.InstanceID]*server{}}, memory: &memory{health: map[odcm.SpaceID]monitor.Health{}},
-			changed: make(chan struct{}), hints: make(chan string)}
+		w := newWorld()
 		for i := range n {
 			w.add(fmt.Sprintf("s%d", i))
 		}
 		w.start(t, func() { f(w) })
 	})
+}
+
+func newWorld() *world {
+	return &world{servers: &servers{state: map[odcm.InstanceID]*server{}}, memory: &memory{health: map[odcm.SpaceID]monitor.Health{}, first: time.Now()},
+		changed: make(chan struct{}), hints: make(chan string)}
 }
 
 func (w *world) add(name string) {
@@ -231,16 +315,28 @@ func (w *world) add(name string) {
 
 // start runs a service, as after a start of the manager, until f returns.
 func (w *world) start(t *testing.T, f func()) {
-	w.Service = monitor.New(monitor.Options{Store: w.memory, Prober: w.servers, Targets: w, Owner: w, Bus: w, Authorizer: w, Access: w, Logger: slog.New(slog.DiscardHandler)})
+	stop := w.launch(t)
+	time.Sleep(10 * time.Second) // within one interval everything is probed
+	synctest.Wait()
+	f()
+	stop()
+}
+
+// launch runs a service until stop.
+func (w *world) launch(t *testing.T) (stop func()) {
+	o := monitor.Options{Store: w.memory, Prober: w.servers, Targets: w, Owner: w, Bus: w, Authorizer: w, Access: w, Logger: slog.New(slog.DiscardHandler)}
+	if w.options != nil {
+		w.options(&o)
+	}
+	w.Service = monitor.New(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- w.Run(ctx, w.hints) }()
-	time.Sleep(2500 * time.Millisecond)
-	synctest.Wait()
-	f()
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("Run: %v", err)
+	return func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run: %v", err)
+		}
 	}
 }
 

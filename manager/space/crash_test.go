@@ -21,7 +21,7 @@ func TestCrash(t *testing.T) {
 		name  string
 		given func(*testing.T, *spacetest.Manager) // before the crash is prepared
 		begin func(*testing.T, *spacetest.Manager) odcm.TaskID
-		want  task.State
+		want  task.State // Canceled: somebody cancels after the crash, unless the task ended before
 		check func(*testing.T, *spacetest.Manager)
 	}{
 		{"create", nil, beginCreate, task.Succeeded, func(t *testing.T, m *spacetest.Manager) {
@@ -32,6 +32,8 @@ func TestCrash(t *testing.T) {
 			once(t, m, "space.created")
 		}},
 		{"create that fails", func(t *testing.T, m *spacetest.Manager) { m.Outside.Stick("its port is taken") }, beginCreate, task.Failed, nothingLeft},
+		{"create that is canceled", nil, beginCreate, task.Canceled, nothingAnnounced},
+		{"enlist that is canceled", nil, beginEnlist, task.Canceled, nothingAnnounced},
 		{"enlist", nil, func(t *testing.T, m *spacetest.Manager) odcm.TaskID {
 			return enlist(t, m, space.Choice{Octopus: "Spaces-1", Name: "Theirs"})
 		}, task.Succeeded, func(t *testing.T, m *spacetest.Manager) {
@@ -82,6 +84,14 @@ func TestCrash(t *testing.T) {
 					}
 					var id odcm.TaskID
 					id, reached = crash(t, m, at, c.begin)
+					if c.want == task.Canceled {
+						if !reached {
+							break
+						}
+						if err := m.Tasks.Cancel(t.Context(), id, spacetest.Barry); err != nil {
+							t.Fatal(err)
+						}
+					}
 					if reached {
 						m = spacetest.Start(t, d, o, patience)
 					}
@@ -97,6 +107,24 @@ func TestCrash(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// nothingAnnounced wants nothing left, and the end of each Space that was announced to be announced too.
+func nothingAnnounced(t *testing.T, m *spacetest.Manager) {
+	t.Helper()
+	nothingLeft(t, m)
+	coming, going := 0, 0
+	for _, typ := range types(t, m) {
+		switch typ {
+		case "space.created", "space.enlisted":
+			coming++
+		case "space.delisted":
+			going++
+		}
+	}
+	if coming != going {
+		t.Errorf("%d Spaces were announced and %d said to be gone", coming, going)
 	}
 }
 

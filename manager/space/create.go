@@ -127,8 +127,13 @@ func (s *Service) runCreate(r *task.Run) error {
 	if retireErr != nil {
 		return errors.Join(err, s.undoFailed(r, in.Space, retireErr))
 	}
+	by := r.Task().By
 	_, removeErr := task.Undo(r, "Give the name back", func(ctx context.Context) (none, error) {
-		return none{}, s.commit(ctx, Change{Removed: []odcm.SpaceID{in.Space}})
+		events, err := s.takenBack(ctx, by, in.Space)
+		if err != nil {
+			return none{}, err
+		}
+		return none{}, s.commit(ctx, Change{Removed: []odcm.SpaceID{in.Space}, Events: events})
 	})
 	return errors.Join(err, removeErr)
 }
@@ -170,7 +175,7 @@ func (s *Service) create(r *task.Run, in createInput) error {
 	if s.o.SignOn != nil {
 		r.Progress(90, "pointing sign-in at ODCM")
 		// A server that does not reach ODCM, yet, runs all the same.
-		if err := s.applySignIn(r, in.Instance, url, SignInOptions{}, false); err != nil {
+		if err := s.applySignIn(r, in.Instance, url, SignInOptions{LeadOn: true}, false); err != nil {
 			return err
 		}
 	}

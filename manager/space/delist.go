@@ -120,6 +120,24 @@ func (s *Service) drop(ctx context.Context, in Instance, keepData bool, c Change
 	return s.commit(ctx, c)
 }
 
+// takenBack are the events of Spaces that a task rolls back after it made them active: their coming was announced, so their
+// going is too. It happens where the result of the last step was lost, or one of several Spaces could not be activated.
+func (s *Service) takenBack(ctx context.Context, by odcm.Principal, ids ...odcm.SpaceID) (events []odcm.Event, err error) {
+	for _, id := range ids {
+		sp, in, err := s.both(ctx, id)
+		if odcm.KindOf(err) == odcm.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if sp.State == StateActive {
+			events = append(events, odcm.NewEvent(by, "space.delisted", string(id), sp.Name, record(sp, in), recorded{Name: sp.Name, Instance: in.ID}))
+		}
+	}
+	return events, nil
+}
+
 // handBack restores the server. Where it cannot and may not matter, it returns what is left there.
 func (s *Service) handBack(ctx context.Context, in delistInput, last bool) (left []string, err error) {
 	if left, err = s.release(ctx, in.Space, last); err == nil {

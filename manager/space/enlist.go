@@ -187,6 +187,7 @@ func (s *Service) runEnlist(r *task.Run) error {
 				publicMessage(undoErr), hookName)
 		}
 	}
+	by := r.Task().By
 	_, undoErr := task.Undo(r, "Forget", func(ctx context.Context) (none, error) {
 		row, err := s.o.Store.Instance(ctx, in.Instance)
 		if odcm.KindOf(err) == odcm.NotFound {
@@ -195,7 +196,11 @@ func (s *Service) runEnlist(r *task.Run) error {
 		if err != nil {
 			return none{}, err
 		}
-		return none{}, s.drop(ctx, row, true, Change{Removed: in.ids()})
+		events, err := s.takenBack(ctx, by, in.ids()...)
+		if err != nil {
+			return none{}, err
+		}
+		return none{}, s.drop(ctx, row, true, Change{Removed: in.ids(), Events: events})
 	})
 	return errors.Join(err, undoErr)
 }

@@ -41,8 +41,9 @@ type Tasks interface {
 
 // Service is the rules of the room.
 type Service struct {
-	o   Options
-	log *slog.Logger
+	o     Options
+	log   *slog.Logger
+	board board
 }
 
 // New makes the service. Register its tasks before the task engine starts.
@@ -65,7 +66,7 @@ func New(o Options) *Service {
 	if o.ProveWithin == 0 {
 		o.ProveWithin = 30 * time.Second
 	}
-	return &Service{o: o, log: o.Logger.With("room", "space")}
+	return &Service{o: o, log: o.Logger.With("room", "space"), board: newBoard()}
 }
 
 // Kinds of the room's tasks.
@@ -93,9 +94,6 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 	if err := s.o.Store.Commit(ctx, c); err != nil {
 		return err
 	}
-	if s.o.Signals == nil {
-		return nil
-	}
 	topics := []string{TopicAll}
 	for _, sp := range c.Spaces {
 		topics = append(topics, Topic(sp.ID))
@@ -103,7 +101,10 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 	for _, id := range c.Removed {
 		topics = append(topics, Topic(id))
 	}
-	s.o.Signals.Publish(topics...)
+	s.board.expire(topics...) // so that who changed it sees it, however late the hint comes
+	if s.o.Signals != nil {
+		s.o.Signals.Publish(topics...)
+	}
 	return nil
 }
 

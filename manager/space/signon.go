@@ -85,6 +85,7 @@ type SignInPlan struct {
 	Proposed  bool // possible, and nothing of anybody's is replaced
 	Settings  []SettingChange
 	Passwords bool // people may sign in by the server's own passwords
+	LeadsOn   bool // whoever has no session there is led on to a provider already
 	Changes   []Note
 }
 
@@ -97,6 +98,8 @@ type SignInOptions struct {
 	ClosePasswords bool `json:",omitempty"`
 	// Replace takes settings over that somebody else uses.
 	Replace bool `json:",omitempty"`
+	// LeadOn has the server send whoever has no session there to ODCM at once, without a click.
+	LeadOn bool `json:",omitempty"`
 }
 
 // SignInChoice is whether a server is pointed at ODCM.

@@ -159,4 +159,4 @@ func Slug(name string) string {
 }
 
 // reserved are the words that stand where a slug does in addresses of pages and of the REST interface.
-var reserved = []string{"new", "enlist", "plan", "choices", "working"}
+var reserved = []string{"new", "enlist", "plan", "choices", "groups", "working"}

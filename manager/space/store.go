@@ -35,6 +35,8 @@ type Inventory interface {
 	Serves(ctx context.Context, origin string) (bool, error)
 	// List answers one page of a query, in its order.
 	List(ctx context.Context, q Query) ([]Entry, error)
+	// Lines returns what the board keeps of the Spaces, of all if ids is nil, without what others know: machine's name, health.
+	Lines(ctx context.Context, ids []odcm.SpaceID) ([]Line, error)
 }
 
 // Change is what one transaction does, in this order. A row of revision 0 is added, another is changed where its revision
@@ -76,6 +78,7 @@ const (
 type Position struct {
 	Starred bool         `json:"s,omitempty"`
 	Visited int64        `json:"v,omitempty"`
+	Shown   string       `json:"w,omitempty"` // where trouble comes first
 	Name    string       `json:"n,omitempty"` // folded
 	ID      odcm.SpaceID `json:"i,omitempty"`
 }

@@ -2,6 +2,7 @@ package space
 
 import (
 	"context"
+	"slices"
 
 	"odcm"
 )
@@ -14,10 +15,46 @@ type Filter struct {
 	Text     string   // part of the name
 	States   []State  // any, if empty
 	Statuses []Status // any, if empty
+	Versions []string // any, if empty
+	Servers  []string // names of machines; any, if empty
 	Starred  bool
 	Task     odcm.TaskID // only those that the task works on
 	After    Position
 	Limit    int // 50 if zero, at most [MaxPage]
+}
+
+// Troubled returns a page of the Spaces that the principal may see, trouble first as the board shows them, and where it ended, nil where
+// nothing is behind it. Text is also looked for in addresses and reasons, as there.
+func (s *Service) Troubled(ctx context.Context, p odcm.Principal, f Filter) (page []Entry, next *Position, err error) {
+	defer odcm.Wrap(&err, "list Spaces")
+	if f.Starred {
+		return nil, nil, odcm.E(odcm.Invalid, "space.sort", "Starred Spaces are listed by name: leave sort out.").OnField("sort")
+	}
+	found, err := s.Survey(ctx, p, Sight{Text: f.Text, Versions: f.Versions, Servers: f.Servers})
+	if err != nil {
+		return nil, nil, err
+	}
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 50
+	}
+	limit = min(limit, MaxPage)
+	after := &Line{Key: f.After.Name, shown: f.After.Shown}
+	var ids []odcm.SpaceID
+	var last Position // as the board has it: what is read of the Space may be newer
+	for _, l := range found.Lines {
+		if f.After.ID != "" && byTrouble(l, after) <= 0 || len(f.States) > 0 && !slices.Contains(f.States, l.State) ||
+			len(f.Statuses) > 0 && !slices.Contains(f.Statuses, l.Status) {
+			continue
+		}
+		if len(ids) == limit {
+			next = &last
+			break
+		}
+		ids, last = append(ids, l.ID), Position{Shown: l.Shown(), Name: l.Key, ID: l.ID}
+	}
+	page, err = s.Entries(ctx, p, ids)
+	return page, next, err
 }
 
 // List returns a page of the Spaces that the principal may see, starred ones first, each with its health, and whether
@@ -35,6 +72,19 @@ func (s *Service) List(ctx context.Context, p odcm.Principal, f Filter) (page []
 			return nil, false, err
 		}
 		q.Within = append([]odcm.SpaceID{}, within...)
+	}
+	if len(f.Versions)+len(f.Servers) > 0 {
+		found, err := s.Survey(ctx, p, Sight{Versions: f.Versions, Servers: f.Servers})
+		if err != nil {
+			return nil, false, err
+		}
+		within := []odcm.SpaceID{}
+		for _, l := range found.Lines {
+			if q.Within == nil || slices.Contains(q.Within, l.ID) {
+				within = append(within, l.ID)
+			}
+		}
+		q.Within = within
 	}
 	limit := f.Limit
 	if limit <= 0 {

@@ -27,16 +27,19 @@ type Credentials struct {
 // maxToken bounds the tokens that are read: an ID token with some hundred groups is far shorter.
 const maxToken = 16 << 10
 
-// authenticate tells which relying party sent the request (RFC 6749 section 2.3, OpenID Connect Core section 9).
-func (s *Service) authenticate(ctx context.Context, c Credentials) (Party, error) {
+// skew is by how much the clocks of others may differ.
+const skew = time.Minute
+
+// Authenticate tells which relying party sent the request (RFC 6749 section 2.3, OpenID Connect Core section 9).
+func (r *Registry) Authenticate(ctx context.Context, c Credentials) (Party, error) {
 	refuse := func(reason string) (Party, error) {
-		s.refused(ctx, c.ID, "", reason)
+		r.Refused(ctx, c.ID, "", reason)
 		return Party{}, oidc.ErrInvalidClient().WithDescription("the client is unknown or did not prove who it is")
 	}
 	if c.Assertion != "" && c.ID == "" {
 		c.ID = PartyID(claimedIssuer(c.Assertion))
 	}
-	p, err := s.party(ctx, c.ID)
+	p, err := r.lookup(ctx, c.ID)
 	switch {
 	case odcm.KindOf(err) == odcm.NotFound:
 		return refuse("unknown relying party")
@@ -46,12 +49,12 @@ func (s *Service) authenticate(ctx context.Context, c Credentials) (Party, error
 		return refuse("disabled relying party")
 	}
 	switch {
-	case p.Auth == AuthSecret && c.Assertion == "" && p.proves(c.Secret, s.now()):
+	case p.Auth == AuthSecret && c.Assertion == "" && p.proves(c.Secret, r.now()):
 		return p.Party, nil
 	case p.Auth == AuthNone && c.Assertion == "" && c.Secret == "":
 		return p.Party, nil
 	case p.Auth == AuthKey && c.Secret == "" && c.Type == oidc.ClientAssertionTypeJWTAssertion:
-		if err := s.checkAssertion(ctx, p.Party, c.Assertion); err != nil {
+		if err := r.checkAssertion(ctx, p.Party, c.Assertion); err != nil {
 			return refuse(err.Error())
 		}
 		return p.Party, nil
@@ -60,10 +63,10 @@ func (s *Service) authenticate(ctx context.Context, c Credentials) (Party, error
 }
 
 // proves compares hashes of 256 random bits; the time that it takes tells nothing of use.
-func (r registered) proves(secret string, now time.Time) bool {
-	got := []byte(hashOf(secret))
-	current := r.Current != "" && subtle.ConstantTimeCompare(got, []byte(r.Current)) == 1
-	old := r.Old != "" && now.Before(r.OldSecretUntil) && subtle.ConstantTimeCompare(got, []byte(r.Old)) == 1
+func (k registered) proves(secret string, now time.Time) bool {
+	got := []byte(Hash(secret))
+	current := k.Current != "" && subtle.ConstantTimeCompare(got, []byte(k.Current)) == 1
+	old := k.Old != "" && now.Before(k.OldSecretUntil) && subtle.ConstantTimeCompare(got, []byte(k.Old)) == 1
 	return secret != "" && (current || old)
 }
 
@@ -96,12 +99,12 @@ func assertionAlgorithms(key any) []jose.SignatureAlgorithm {
 
 // checkAssertion checks a client's assertion (RFC 7523 section 3): it is signed with a key of the party, is by and about it,
 // is for this issuer or its token endpoint, lasts no longer than it must, and comes once.
-func (s *Service) checkAssertion(ctx context.Context, p Party, text string) error {
+func (r *Registry) checkAssertion(ctx context.Context, p Party, text string) error {
 	set, err := p.keySet()
 	if err != nil {
 		return err
 	}
-	payload, err := verify(text, "", func(kid string) (jose.JSONWebKey, error) {
+	payload, err := Verify(text, "", func(kid string) (jose.JSONWebKey, error) {
 		if keys := set.Key(kid); len(keys) == 1 {
 			return keys[0], nil
 		}
@@ -123,10 +126,10 @@ func (s *Service) checkAssertion(ctx context.Context, p Party, text string) erro
 		return odcm.E(odcm.Invalid, "sso.assertion", "the assertion cannot be read")
 	}
 	const longest = time.Hour
-	now, until := s.now(), claims.Expiration.AsTime()
+	now, until := r.now(), claims.Expiration.AsTime()
 	for wrong, is := range map[string]bool{
 		"assertion by or about another client": claims.Issuer != string(p.ID) || claims.Subject != string(p.ID),
-		"assertion for another audience":       !slices.ContainsFunc(claims.Audience, s.isMe),
+		"assertion for another audience":       !slices.ContainsFunc(claims.Audience, r.isMe),
 		"assertion without or past its end":    claims.Expiration == 0 || !now.Before(until.Add(skew)),
 		"assertion that lasts too long":        until.After(now.Add(longest + skew)),
 		"assertion of the future":              claims.IssuedAt.AsTime().After(now.Add(skew)) || claims.NotBefore.AsTime().After(now.Add(skew)),
@@ -136,7 +139,7 @@ func (s *Service) checkAssertion(ctx context.Context, p Party, text string) erro
 			return odcm.E(odcm.Invalid, "sso.assertion", "%s", wrong)
 		}
 	}
-	fresh, err := s.o.Store.Mark(ctx, "assertion/"+hashOf(string(p.ID)+" "+claims.ID), until.Add(skew))
+	fresh, err := r.o.Store.Mark(ctx, "assertion/"+Hash(string(p.ID)+" "+claims.ID), until.Add(skew))
 	if err == nil && !fresh {
 		err = odcm.E(odcm.Invalid, "sso.assertion", "assertion that was used before")
 	}
@@ -144,16 +147,16 @@ func (s *Service) checkAssertion(ctx context.Context, p Party, text string) erro
 }
 
 // isMe tells an audience that means this provider.
-func (s *Service) isMe(audience string) bool {
-	return audience == s.Issuer() || audience == s.Issuer()+TokenPath
+func (r *Registry) isMe(audience string) bool {
+	return audience == r.Issuer() || audience == r.Issuer()+TokenPath
 }
 
 // TokenPath is where the token endpoint is below the issuer: client assertions name it as their audience.
 const TokenPath = "/oauth2/token"
 
-// verify checks a signed token's signature, by the key that its kid names and no other, and returns what was signed. Where
+// Verify checks a signed token's signature, by the key that its kid names and no other, and returns what was signed. Where
 // typ is given, the header must be of it.
-func verify(text, typ string, find func(kid string) (jose.JSONWebKey, error)) ([]byte, error) {
+func Verify(text, typ string, find func(kid string) (jose.JSONWebKey, error)) ([]byte, error) {
 	bad := func(cause error) error {
 		return odcm.E(odcm.Invalid, "sso.token", "the token is not one that can be trusted").Because(cause)
 	}

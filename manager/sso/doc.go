@@ -1,17 +1,8 @@
-// Package sso is the OpenID Provider of every Space: relying parties, the codes and tokens that they get, the keys that sign
-// them, and the end of all that when somebody signs out.
+// Package sso keeps the relying parties of the OpenID Provider of every Space, and the words that its parts share.
 //
 // A relying party ([Party]) is a program that lets people in on ODCM's word: an Octopus server, another application, or a
-// program on somebody's machine. What a person has at one is a grant ([Grant]): one sign-in there, and every token that came
-// of it.
+// program on somebody's machine. The [Registry] knows what each is, where it may send people, and how it proves who it is.
 //
-// Codes, access tokens and refresh tokens are sealed and carry their own state, so that issuing one writes nothing. Only what
-// must happen once is written: the first use of a code makes the grant's row, each refresh raises its count, a second use of
-// either is told from the first by the same statement and ends the grant (RFC 9700 sections 4.5 and 4.14). The store groups
-// these statements of many requests into few commits. An ID token is the one signature of a sign-in.
-//
-// Types, errors, claims, hashes and signature checks of the protocol are those of zitadel's pkg/oidc. Its provider, pkg/op, is
-// not used: it leaves to its caller the very checks that matter here (the openid scope, nonce, prompt, max_age, PKCE of
-// confidential clients, hybrid answers, duplicate parameters), takes client secrets from query strings, and asks for two
-// interfaces of forty methods in return for decoding forms. The handlers of package ssohttp stand where it would.
+// Its parts: grant lets people in there and gives out codes and tokens, device does so for programs without a browser, logout
+// ends it, point points the sign-in settings of Octopus servers at all this. Package ssokey has the keys.
 package sso

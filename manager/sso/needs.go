@@ -41,10 +41,16 @@ type Access interface {
 	// Enter returns the groups of the user that count in the Spaces of the instance (ids of ODCM's groups), or odcm.Denied
 	// "access.no-grant" with a message for the person.
 	Enter(ctx context.Context, user odcm.UserID, instance odcm.InstanceID) (groups []string, err error)
+	// Arrive waits, for a bounded time, until the server has an account of the user. It is asked once at each sign-in, before
+	// the browser goes back there; tokens are not kept waiting.
+	Arrive(ctx context.Context, user odcm.UserID, instance odcm.InstanceID) error
 }
 
-// Bus hints to all replicas that something changed.
-type Bus interface{ Publish(topics ...string) }
+// Entrants lists who may enter the Spaces of an instance now, with the groups that count there. The roof fills it with the
+// access room.
+type Entrants interface {
+	Entrants(ctx context.Context, instance odcm.InstanceID) (map[odcm.UserID][]string, error)
+}
 
 // Keys sign and seal. Package ssokey fills it.
 type Keys interface {
@@ -52,16 +58,12 @@ type Keys interface {
 	Sign(ctx context.Context, alg Algorithm, typ string, claims any) (string, error)
 	// Public returns the key of that id, retired ones too, as long as they are kept.
 	Public(ctx context.Context, kid string) (jose.JSONWebKey, error)
-	// Seal makes an opaque text of v, as JSON, that only Open of the same use reads.
+	// Seal makes an opaque text of v, in its own binary form where it has one, else as JSON, that only Open of the same use
+	// reads.
 	Seal(use string, v any) (string, error)
 	// Open returns an error where the text was changed, was sealed for another use, or by a key that is gone.
 	Open(use, text string, v any) error
 	// List gives the signing keys that are published; Rotate makes the next one of the algorithm.
 	List(ctx context.Context) ([]SigningKey, error)
 	Rotate(ctx context.Context, by odcm.Principal, alg Algorithm) error
-}
-
-// Backchannel brings logout tokens to relying parties (OpenID Connect Back-Channel Logout 1.0 section 2.5).
-type Backchannel interface {
-	Deliver(ctx context.Context, uri, logoutToken string) error
 }

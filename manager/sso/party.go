@@ -79,9 +79,11 @@ type Secrets struct{ Current, Old string }
 const (
 	maxName = 100
 	maxURIs = 20
-	maxURI  = 2000
 	maxKeys = 10
 )
+
+// MaxURI bounds an address, in bytes.
+const MaxURI = 2000
 
 // check says what is wrong with the party.
 func (p Party) check() error {
@@ -167,5 +169,5 @@ func (p Party) keySet() (set jose.JSONWebKeySet, err error) {
 	return set, nil
 }
 
-// public tells that the party can prove nothing but what PKCE proves.
-func (p Party) public() bool { return p.Auth == AuthNone }
+// Public tells that the party can prove nothing but what PKCE proves.
+func (p Party) Public() bool { return p.Auth == AuthNone }

@@ -15,7 +15,7 @@ func (p Party) checkURI(text string) *odcm.Error {
 	bad := func(why string) *odcm.Error {
 		return odcm.E(odcm.Invalid, "party.uri", "%.100q: %s", text, why)
 	}
-	if len(text) > maxURI || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' || r == '*' }) {
+	if len(text) > MaxURI || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' || r == '*' }) {
 		return bad("want an address of at most 2,000 ASCII characters, without spaces, backslashes and wildcards.")
 	}
 	u, err := url.Parse(text)
@@ -54,13 +54,13 @@ func loopback(u *url.URL) bool {
 	return err == nil && a.IsLoopback() && a.Zone() == ""
 }
 
-// redirects tells whether people may be sent to the address: it is, character by character, one that is registered (RFC 9700
+// Redirects tells whether people may be sent to the address: it is, character by character, one that is registered (RFC 9700
 // section 2.1), but for the port of a native application's loopback address, which the system chooses as it starts.
-func (p Party) redirects(to string) bool {
+func (p Party) Redirects(to string) bool {
 	if slices.Contains(p.RedirectURIs, to) {
 		return true
 	}
-	if p.Kind != KindNative || len(to) > maxURI {
+	if p.Kind != KindNative || len(to) > MaxURI {
 		return false
 	}
 	return slices.ContainsFunc(p.RedirectURIs, func(registered string) bool { return sameLoopback(registered, to) })

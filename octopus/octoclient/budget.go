@@ -58,30 +58,56 @@ type Usage struct {
 
 // Budget is shared by all clients of one server: a token bucket and a number of requests at once, given to people first
 // and within a priority in order of arrival. While the server says 429, nobody asks.
+//
+// There is one for each of thousands of servers, and hardly any has somebody waiting: times are counted from one beginning,
+// and what waiting needs is there while somebody waits.
 type Budget struct {
-	limits Limits
+	rules *rules
 
 	mu         sync.Mutex
 	tokens     float64
-	filled     time.Time // when tokens was right
-	pausedTill time.Time
-	inFlight   int
-	background int // of inFlight
-	queues     [2]list.List
-	timer      *time.Timer
-	usage      Usage
+	filled     time.Duration // when tokens was right
+	pausedTill time.Duration
+	inFlight   int32
+	background int32    // of inFlight
+	waiting    *waiting // nil where nobody does
+	usage      counts
+}
+
+// rules are what the budgets of a program share.
+type rules struct {
+	Limits
+	began time.Time
+}
+
+func (r *rules) now() time.Duration { return time.Since(r.began) }
+
+// counts are those of Usage.
+type counts struct {
+	interactive, background, pings int64
+	retries, limited               uint32
+	waited                         time.Duration
+}
+
+// waiting is who waits, and what wakes them.
+type waiting struct {
+	queues [2]list.List
+	timer  *time.Timer
 }
 
 type waiter struct {
 	priority Priority
-	since    time.Time
+	since    time.Duration
 	granted  chan struct{}
 }
 
 // NewBudget makes a full budget.
 func NewBudget(limits Limits) *Budget {
-	limits = limits.withDefaults()
-	return &Budget{limits: limits, tokens: float64(limits.Burst), filled: time.Now()}
+	return newBudget(&rules{limits.withDefaults(), time.Now()})
+}
+
+func newBudget(r *rules) *Budget {
+	return &Budget{rules: r, tokens: float64(r.Burst), filled: r.now()}
 }
 
 // Acquire waits for its turn and returns the function that ends it. The error is the context's, or octopus.limited where
@@ -90,13 +116,16 @@ func (b *Budget) Acquire(ctx context.Context, p Priority) (release func(), err e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w := &waiter{priority: p, since: time.Now(), granted: make(chan struct{})}
+	w := &waiter{priority: p, since: b.rules.now(), granted: make(chan struct{})}
 	b.mu.Lock()
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(b.pausedTill) {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(b.rules.began) < b.pausedTill {
 		b.mu.Unlock()
 		return nil, odcm.E(odcm.Unavailable, "octopus.limited", "The server limits how often it is asked. Try again later.")
 	}
-	place := b.queues[p].PushBack(w)
+	if b.waiting == nil {
+		b.waiting = &waiting{}
+	}
+	place := b.waiting.queues[p].PushBack(w)
 	b.dispatch()
 	b.mu.Unlock()
 
@@ -109,7 +138,8 @@ func (b *Budget) Acquire(ctx context.Context, p Priority) (release func(), err e
 		case <-w.granted: // in the same moment
 			b.end(p)
 		default:
-			b.queues[p].Remove(place)
+			b.waiting.queues[p].Remove(place) // it is there while w is in it
+			b.rest()
 		}
 		return nil, ctx.Err()
 	}
@@ -124,8 +154,12 @@ func (b *Budget) Acquire(ctx context.Context, p Priority) (release func(), err e
 func (b *Budget) Usage() Usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	u := b.usage
-	u.InFlight, u.Waiting = b.inFlight, b.queues[Interactive].Len()+b.queues[Background].Len()
+	n := b.usage
+	u := Usage{Interactive: n.interactive, Background: n.background, Pings: n.pings, Retries: int64(n.retries), Limited: int64(n.limited),
+		Waited: n.waited, InFlight: int(b.inFlight)}
+	if w := b.waiting; w != nil {
+		u.Waiting = w.queues[Interactive].Len() + w.queues[Background].Len()
+	}
 	return u
 }
 
@@ -139,12 +173,13 @@ func (b *Budget) end(p Priority) {
 }
 
 func (b *Budget) dispatch() {
-	now := time.Now()
-	b.tokens = min(float64(b.limits.Burst), b.tokens+now.Sub(b.filled).Seconds()*b.limits.PerSecond)
+	now := b.rules.now()
+	b.tokens = min(float64(b.rules.Burst), b.tokens+(now-b.filled).Seconds()*b.rules.PerSecond)
 	b.filled = now
 	for {
 		queue := b.next()
 		if queue == nil {
+			b.rest()
 			return
 		}
 		if wait := b.waitFor(now); wait > 0 {
@@ -156,45 +191,59 @@ func (b *Budget) dispatch() {
 		b.inFlight++
 		if w.priority == Background {
 			b.background++
-			b.usage.Background++
+			b.usage.background++
 		} else {
-			b.usage.Interactive++
+			b.usage.interactive++
 		}
-		b.usage.Waited += now.Sub(w.since)
+		b.usage.waited += now - w.since
 		close(w.granted)
 	}
 }
 
+// rest drops what waiting needs where nobody waits.
+func (b *Budget) rest() {
+	w := b.waiting
+	if w == nil || w.queues[Interactive].Len()+w.queues[Background].Len() > 0 {
+		return
+	}
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	b.waiting = nil
+}
+
 // next is the queue whose turn it is, nil where nobody waits or no place is free.
 func (b *Budget) next() *list.List {
+	w, inFlight := b.waiting, int(b.inFlight)
 	switch {
-	case b.inFlight >= b.limits.Concurrency:
+	case w == nil || inFlight >= b.rules.Concurrency:
 		return nil
-	case b.queues[Interactive].Len() > 0:
-		return &b.queues[Interactive]
-	case b.queues[Background].Len() > 0 && b.background < b.limits.Concurrency-b.limits.Reserved:
-		return &b.queues[Background]
+	case w.queues[Interactive].Len() > 0:
+		return &w.queues[Interactive]
+	case w.queues[Background].Len() > 0 && int(b.background) < b.rules.Concurrency-b.rules.Reserved:
+		return &w.queues[Background]
 	}
 	return nil
 }
 
-func (b *Budget) waitFor(now time.Time) time.Duration {
-	if pause := b.pausedTill.Sub(now); pause > 0 {
+func (b *Budget) waitFor(now time.Duration) time.Duration {
+	if pause := b.pausedTill - now; pause > 0 {
 		return pause
 	}
 	if b.tokens >= 1 {
 		return 0
 	}
 	// At least a microsecond, so that rounding down cannot wake us before the token is whole.
-	return max(time.Duration((1-b.tokens)/b.limits.PerSecond*float64(time.Second)), time.Microsecond)
+	return max(time.Duration((1-b.tokens)/b.rules.PerSecond*float64(time.Second)), time.Microsecond)
 }
 
+// wakeIn wants somebody waiting.
 func (b *Budget) wakeIn(d time.Duration) {
-	if b.timer != nil {
-		b.timer.Reset(d)
+	if t := b.waiting.timer; t != nil {
+		t.Reset(d)
 		return
 	}
-	b.timer = time.AfterFunc(d, func() {
+	b.waiting.timer = time.AfterFunc(d, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.dispatch()
@@ -208,27 +257,26 @@ const longestPause = 5 * time.Minute
 func (b *Budget) limited(wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.usage.Limited++
-	if till := time.Now().Add(min(wait, longestPause)); till.After(b.pausedTill) {
-		b.pausedTill = till
-	}
+	b.usage.limited++
+	b.pausedTill = max(b.pausedTill, b.rules.now()+min(wait, longestPause))
 }
 
 func (b *Budget) retried() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.usage.Retries++
+	b.usage.retries++
 }
 
-func (b *Budget) pinged() {
+// Pinged counts a probe that was not sent by [Client.Ping].
+func (b *Budget) Pinged() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.usage.Pings++
+	b.usage.pings++
 }
 
 // Budgets keeps one budget for each server. A program has one.
 type Budgets struct {
-	limits Limits
+	rules *rules
 
 	mu       sync.Mutex
 	byServer map[string]*Budget
@@ -236,17 +284,18 @@ type Budgets struct {
 
 // NewBudgets makes budgets with these limits for every server.
 func NewBudgets(limits Limits) *Budgets {
-	return &Budgets{limits: limits, byServer: map[string]*Budget{}}
+	return &Budgets{rules: &rules{limits.withDefaults(), time.Now()}, byServer: map[string]*Budget{}}
 }
 
 // For returns the budget of the server at the address, as [ParseURL] gives it.
 func (b *Budgets) For(server *url.URL) *Budget {
+	name := server.String()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	budget, ok := b.byServer[server.String()]
+	budget, ok := b.byServer[name]
 	if !ok {
-		budget = NewBudget(b.limits)
-		b.byServer[server.String()] = budget
+		budget = newBudget(b.rules)
+		b.byServer[name] = budget
 	}
 	return budget
 }

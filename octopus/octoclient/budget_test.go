@@ -190,8 +190,8 @@ func TestBudgetHoldsUnderAnyTraffic(t *testing.T) {
 			}
 			wg.Wait()
 			u := b.Usage()
-			if most > b.limits.Concurrency || served+gaveUp != len(visits) || u.InFlight != 0 || u.Waiting != 0 || b.background != 0 {
-				rt.Fatalf("at once %d of %d, served %d, gave up %d of %d: %+v", most, b.limits.Concurrency, served, gaveUp, len(visits), u)
+			if most > b.rules.Concurrency || served+gaveUp != len(visits) || u.InFlight != 0 || u.Waiting != 0 || b.background != 0 {
+				rt.Fatalf("at once %d of %d, served %d, gave up %d of %d: %+v", most, b.rules.Concurrency, served, gaveUp, len(visits), u)
 			}
 		})
 	})
@@ -211,7 +211,7 @@ func TestServersHaveBudgetsOfTheirOwn(t *testing.T) {
 	if a != same || a == other {
 		t.Error("budgets are not by server")
 	}
-	a.pinged()
+	a.Pinged()
 	if u := budgets.Usage(); len(u) != 2 || u["https://a.example"].Pings != 1 {
 		t.Errorf("%+v", u)
 	}

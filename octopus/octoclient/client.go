@@ -28,6 +28,9 @@ type Options struct {
 	Guard   *egress.Guard // shared by all clients of a program; nil: one of its own with the zero policy
 	Budgets *Budgets      // likewise; nil: one of its own with default limits
 
+	// Transport sends, where the caller holds connections of its own; nil: the guard's. What it connects to, the guard must allow.
+	Transport http.RoundTripper
+
 	Timeout  time.Duration // of one attempt [60 s]
 	Attempts int           // of one request, at most [4]
 	MaxWait  time.Duration // for a Retry-After; where the server asks for more, the request fails at once [30 s]
@@ -74,6 +77,9 @@ func New(o Options) (*Client, error) {
 	hc, err := o.Guard.Client(o.TLS)
 	if err != nil {
 		return nil, err
+	}
+	if o.Transport != nil {
+		hc.Transport = o.Transport
 	}
 	agent := o.UserAgent
 	ping, err := http.NewRequestWithContext(context.Background(), http.MethodGet, base.String()+octopus.PingRoute, nil)

@@ -49,7 +49,7 @@ func (p Pong) Draining() bool { return p.Status == http.StatusTeapot }
 // is open. Whatever the server answers is a Pong; an error means that there was no answer.
 func (c *Client) Ping(ctx context.Context) (Pong, error) {
 	start := time.Now()
-	c.budget.pinged()
+	c.budget.Pinged()
 	res, err := c.transport.RoundTrip(c.ping.WithContext(ctx))
 	if err != nil {
 		return Pong{}, c.unreachable(err)

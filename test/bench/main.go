@@ -28,6 +28,7 @@ type result struct {
 type bench struct {
 	dir                  string // scratch
 	odcm, control, watch string // binaries
+	boards               string // likewise
 	rounds               int
 	results              []result
 	notes                []string
@@ -58,8 +59,11 @@ func main() {
 		{"reads and writes", b.readsAndWrites},
 		{"deployments", func() error { return b.deployments(*deployments) }},
 		{"tasks", func() error { return b.memoryAfter(*tasks) }},
-		{"probes", func() error { return b.probes(5000, *probes) }},
+		{"probes", func() error { return b.probes(10_000, *probes) }},
+		{"monitor", func() error { return b.monitor(10_000) }},
 		{"many", func() error { return b.many(*many) }},
+		{"pages", func() error { return b.pages(10_000, 5_000, 1_000) }},
+		{"reports", func() error { return b.reports(20, 5_000) }},
 		{"sso", b.sso},
 		{"sso storm", b.storm},
 		{"push", func() error { return b.push(2000, 300, 200) }},
@@ -93,8 +97,9 @@ func (b *bench) build() (err error) {
 		return err
 	}
 	b.odcm, b.control, b.watch = filepath.Join(b.dir, "odcm"), filepath.Join(b.dir, "control"), filepath.Join(b.dir, "watch")
+	b.boards = filepath.Join(b.dir, "board")
 	for out, pkg := range map[string]string{
-		b.odcm: "./cmd/odcm", b.control: "./test/bench/control", b.watch: "./test/bench/watch",
+		b.odcm: "./cmd/odcm", b.control: "./test/bench/control", b.watch: "./test/bench/watch", b.boards: "./test/bench/board",
 	} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -20,6 +20,8 @@ import (
 	"odcm/manager/access/accessoctopus"
 	"odcm/manager/access/accesssql"
 	"odcm/manager/access/accesstest"
+	"odcm/manager/access/push"
+	"odcm/manager/access/roster"
 	"odcm/octopus"
 	"odcm/octopus/octoclient"
 )
@@ -147,7 +149,7 @@ func (b *bench) byHand(ctx context.Context, c *company, told func()) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(accounts, func(a access.Account) bool { return a.Person == c.users[2] })
+	at := slices.IndexFunc(accounts, func(a roster.Account) bool { return a.Person == c.users[2] })
 	if at < 0 {
 		return fmt.Errorf("%s has no account", c.users[2])
 	}
@@ -185,7 +187,7 @@ type company struct {
 	world   *accesstest.World
 	service *access.Service
 	store   *accesssql.Pushes
-	push    *access.Push
+	push    *push.Push
 	users   []odcm.UserID
 	servers []*running
 	inner   odcm.GroupID // the innermost of three groups; the outermost may enter everywhere and is mapped to a team
@@ -289,15 +291,16 @@ func newCompany(ctx context.Context, dir string, users, groups, spaces int) (c *
 		return nil, stop, err
 	}
 	servers := accessoctopus.New(func(_ context.Context, id odcm.InstanceID) (*octoclient.Client, error) { return clients[id], nil }, c.world)
-	c.push = access.NewPush(access.PushOptions{Desires: c.service, People: c.world, Places: c.world, Store: c.store, Servers: servers, Slots: okta{}, Authorizer: accesstest.ByRole{}})
+	people := roster.New(roster.Options{People: c.world, Places: c.world, Store: c.store, Servers: servers, Gate: c.service})
+	c.push = push.New(push.Options{Gate: c.service, Roster: people, Desires: c.service, People: c.world, Places: c.world, Store: c.store, Servers: servers, Slots: okta{}})
 	return c, stop, nil
 }
 
 // okta says that all servers know people of ODCM by the slot of Okta.
 type okta struct{}
 
-func (okta) Slot(context.Context, odcm.InstanceID) (access.Slot, bool, error) {
-	return access.Slot{Provider: "Okta"}, true, nil
+func (okta) Slot(context.Context, odcm.InstanceID) (push.Slot, bool, error) {
+	return push.Slot{Provider: "Okta"}, true, nil
 }
 
 func (c *company) entrants(keys []string) (n int) {

@@ -47,3 +47,16 @@ func galleryLog() []LogLine {
 		{4, t.Add(3 * time.Second), "danger", "The licence could not be read: going on without one"},
 	}
 }
+
+func galleryParts() []Part {
+	return []Part{{State: "offline", Count: 1, Href: "#"}, {State: "degraded", Count: 3, Href: "#"}, {State: "online", Count: 200, Href: "#"}}
+}
+
+func galleryCells() []string {
+	cells := make([]string, 60)
+	for i := range cells {
+		cells[i] = "online"
+	}
+	cells[17], cells[41] = "offline", "degraded"
+	return cells
+}

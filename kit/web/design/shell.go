@@ -17,6 +17,7 @@ type Frame struct {
 	Actions          templ.Component
 	Tabs             []Tab
 	Bare             bool   // no side bar: sign-in
+	Full             bool   // nothing but the body
 	Headless         bool   // the body has its own heading
 	Theme            string // "light", "dark" or "auto"
 	Since            string // the live stream's position when the page was made

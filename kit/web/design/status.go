@@ -36,6 +36,8 @@ var looks = map[string]look{
 	"warnings":    {"Warnings", "warning", "alert"},
 	"unhealthy":   {"Unhealthy", "danger", "x"},
 	"unavailable": {"Unavailable", "danger", "offline"},
+	"enlisting":   {"Enlisting", "progress", "refresh"},
+	"delisting":   {"Delisting", "progress", "refresh"},
 	"skipped":     {"Skipped", "neutral", "minus"},
 	"attention":   {"Needs a person", "warning", "user"},
 }
@@ -54,6 +56,9 @@ func lookOf(state string) look {
 
 // LabelOf is the word that people read for a state ("degraded" is "Degraded").
 func LabelOf(state string) string { return lookOf(state).label }
+
+// ToneOf is the colour that a state is shown in: what data-tone says.
+func ToneOf(state string) string { return lookOf(state).tone }
 
 func initials(name string) string {
 	var b strings.Builder

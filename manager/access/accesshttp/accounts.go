@@ -15,17 +15,20 @@ import (
 	"odcm/kit/web"
 	"odcm/kit/web/design"
 	"odcm/manager/access"
+	"odcm/manager/access/push"
+	"odcm/manager/access/roster"
 )
 
 // accounts are the pages and operations about whose accounts the users of a Space's server are, and about drift.
 type accounts struct {
-	site *web.Site
-	push *access.Push
+	site   *web.Site
+	roster *roster.Roster
+	push   *push.Push
 }
 
-// RegisterAccounts adds pages and operations of the push to the site.
-func RegisterAccounts(site *web.Site, push *access.Push) {
-	h := &accounts{site, push}
+// RegisterAccounts adds pages and operations of accounts and of the push to the site.
+func RegisterAccounts(site *web.Site, r *roster.Roster, p *push.Push) {
+	h := &accounts{site, r, p}
 	site.Handle("GET /spaces/{id}/access/accounts", h.page)
 	site.Handle("POST /spaces/{id}/access/accounts", h.decide)
 	site.Handle("POST /spaces/{id}/access/policy", h.policy)
@@ -40,29 +43,29 @@ func RegisterAccounts(site *web.Site, push *access.Push) {
 }
 
 // Pushed draws what differs on a Space's server, for [Options]; nothing for whoever may not see it.
-func Pushed(push *access.Push, authorizer odcm.Authorizer) PushedFunc {
+func Pushed(r *roster.Roster, entry *access.Service) PushedFunc {
 	return func(ctx context.Context, p odcm.Principal, id odcm.SpaceID) (templ.Component, error) {
-		place, s, err := push.PushedTo(ctx, p, string(id))
+		place, s, err := r.PushedTo(ctx, p, string(id))
 		if odcm.KindOf(err) == odcm.NotFound || odcm.KindOf(err) == odcm.Denied {
 			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		may := authorizer.Authorize(ctx, p, access.ActionPolicy, string(id)) == nil
+		may := entry.Allowed(ctx, p, access.ActionPolicy, id)
 		return pushedCard(pushedView{place, s, may}), nil
 	}
 }
 
 type pushedView struct {
 	place access.Place
-	access.Pushed
+	roster.Pushed
 	may bool
 }
 
 func (v pushedView) href(tail string) string { return "/spaces/" + ref(v.place) + "/access" + tail }
 
-func (v pushedView) drifted() (teams []access.TeamState) {
+func (v pushedView) drifted() (teams []roster.TeamState) {
 	for _, t := range v.Teams {
 		if t.Drift.Len() > 0 || t.Failure != "" {
 			teams = append(teams, t)
@@ -73,14 +76,14 @@ func (v pushedView) drifted() (teams []access.TeamState) {
 
 func (v pushedView) policies() []design.Option {
 	return []design.Option{
-		{Value: string(access.Repair), Label: "Put right at once", On: v.Policy != access.Leave},
-		{Value: string(access.Leave), Label: "Leave and show", On: v.Policy == access.Leave},
+		{Value: string(roster.Repair), Label: "Put right at once", On: v.Policy != roster.Leave},
+		{Value: string(roster.Leave), Label: "Leave and show", On: v.Policy == roster.Leave},
 	}
 }
 
 // diff says in words what somebody did to a team.
-func diff(d access.TeamDrift) string {
-	names := func(all []access.DriftMember) string {
+func diff(d roster.TeamDrift) string {
+	names := func(all []roster.DriftMember) string {
 		var out []string
 		for _, m := range all[:min(5, len(all))] {
 			out = append(out, m.Name)
@@ -106,7 +109,8 @@ func diff(d access.TeamDrift) string {
 // accountsView is one page of accounts.
 type accountsView struct {
 	place  access.Place
-	rows   []access.Seen
+	freely bool // whether he decides anything, or what the rules suggest alone
+	rows   []roster.Seen
 	show   string
 	text   string
 	counts map[string]int
@@ -132,11 +136,11 @@ func (v accountsView) href(show, text string, from int) string {
 // sorts of accounts, as the page has them.
 var sorts = []struct{ id, label string }{{"conflicts", "To decide"}, {"unmatched", "Nobody's"}, {"known", "Known people"}, {"untouched", "Untouched"}}
 
-func sortOf(s access.Seen) string {
+func sortOf(s roster.Seen) string {
 	switch {
 	case s.Untouched != "":
 		return "untouched"
-	case s.Conflict != access.NoConflict:
+	case s.Conflict != roster.NoConflict:
 		return "conflicts"
 	case s.Person.ID != "":
 		return "known"
@@ -154,12 +158,12 @@ func (v accountsView) chips() []design.Chip {
 
 func (h *accounts) page(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	place, seen, err := h.push.AccountsOf(r.Context(), web.Principal(r.Context()), r.PathValue("id"))
+	place, seen, err := h.roster.AccountsOf(r.Context(), web.Principal(r.Context()), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	v := accountsView{place: place, show: q.Get("show"), text: q.Get("q"), counts: map[string]int{}}
-	var rows []access.Seen
+	v := accountsView{place: place, freely: h.roster.DecidesAnything(r.Context(), web.Principal(r.Context())), show: q.Get("show"), text: q.Get("q"), counts: map[string]int{}}
+	var rows []roster.Seen
 	for _, s := range seen {
 		if !strings.Contains(strings.ToLower(s.Username+" "+s.DisplayName+" "+s.Email+" "+s.Person.Called()), strings.ToLower(v.text)) {
 			continue
@@ -190,16 +194,16 @@ func (h *accounts) decide(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	var choices []access.Choice
+	var choices []roster.Choice
 	for name, values := range r.PostForm {
 		id, is := strings.CutPrefix(name, accountField)
 		if !is || values[0] == "" {
 			continue
 		}
 		do, person, _ := strings.Cut(values[0], "/")
-		choices = append(choices, access.Choice{Account: id, Do: access.Doing(do), Person: odcm.UserID(person)})
+		choices = append(choices, roster.Choice{Account: id, Do: roster.Doing(do), Person: odcm.UserID(person)})
 	}
-	if err := h.push.DecideAt(r.Context(), web.Principal(r.Context()), r.PathValue("id"), choices); err != nil {
+	if err := h.roster.DecideAt(r.Context(), web.Principal(r.Context()), r.PathValue("id"), choices); err != nil {
 		return err
 	}
 	web.Redirect(w, r, "/spaces/"+url.PathEscape(r.PathValue("id"))+"/access/accounts")
@@ -207,40 +211,40 @@ func (h *accounts) decide(w http.ResponseWriter, r *http.Request) error {
 }
 
 // deeds are what can become of an account, for a select.
-func deeds(s access.Seen) []design.Option {
+func deeds(s roster.Seen, freely bool) []design.Option {
 	first := design.Option{Label: "Decide later", On: true}
 	switch {
 	case s.Untouched == "local":
-		return []design.Option{{Label: "Left to the server", On: true}, {Value: string(access.Undo), Label: "Take that back"}}
+		return []design.Option{{Label: "Left to the server", On: true}, {Value: string(roster.Undo), Label: "Take that back"}}
 	case s.Untouched == "key" && s.Person.ID == "" && len(s.Between) == 0:
 		first.Label = "Nobody's, and of ODCM's API key"
 	case s.Untouched == "service":
 		return []design.Option{{Label: "A service account", On: true}}
 	case s.Person.ID != "" && s.Decision != "":
-		return []design.Option{{Label: "Is " + s.Person.Called(), On: true}, {Value: string(access.Undo), Label: "Is somebody else"}}
+		return []design.Option{{Label: "Is " + s.Person.Called(), On: true}, {Value: string(roster.Undo), Label: "Is somebody else"}}
 	case s.Person.ID != "":
 		first = design.Option{Label: "Looks like " + s.Person.Called(), On: true}
 		s.Between = []access.Person{s.Person}
-	case s.Decision == access.Invited:
+	case s.Decision == roster.Invited:
 		first.Label = "Invited"
 	}
 	options := []design.Option{first}
 	for _, p := range s.Between {
-		options = append(options, design.Option{Value: string(access.Link) + "/" + string(p.ID), Label: "Is " + p.Called()})
+		options = append(options, design.Option{Value: string(roster.Link) + "/" + string(p.ID), Label: "Is " + p.Called()})
 	}
 	if s.Untouched == "" {
-		options = append(options, design.Option{Value: string(access.Local), Label: "Leave to the server for good"})
+		options = append(options, design.Option{Value: string(roster.Local), Label: "Leave to the server for good"})
 	}
-	if len(s.Between) == 0 && s.Untouched == "" {
-		if s.Email != "" && s.Decision != access.Invited {
-			options = append(options, design.Option{Value: string(access.Invite), Label: "Invite " + s.Email})
+	if freely && len(s.Between) == 0 && s.Untouched == "" {
+		if s.Email != "" && s.Decision != roster.Invited {
+			options = append(options, design.Option{Value: string(roster.Invite), Label: "Invite " + s.Email})
 		}
-		options = append(options, design.Option{Value: string(access.Create), Label: "Make a person of it"})
+		options = append(options, design.Option{Value: string(roster.Create), Label: "Make a person of it"})
 	}
 	return options
 }
 
-func seenName(s access.Seen) string {
+func seenName(s roster.Seen) string {
 	name := s.Username
 	if s.DisplayName != "" && s.DisplayName != s.Username {
 		name = s.DisplayName + " (" + s.Username + ")"
@@ -248,7 +252,7 @@ func seenName(s access.Seen) string {
 	return name
 }
 
-func seenHelp(s access.Seen) string {
+func seenHelp(s roster.Seen) string {
 	parts := []string{}
 	if s.Email != "" {
 		parts = append(parts, s.Email)
@@ -270,7 +274,7 @@ func seenHelp(s access.Seen) string {
 }
 
 func (h *accounts) policy(w http.ResponseWriter, r *http.Request) error {
-	if err := h.push.SetPolicy(r.Context(), web.Principal(r.Context()), r.PathValue("id"), access.DriftPolicy(r.PostFormValue("drift"))); err != nil {
+	if err := h.push.SetPolicy(r.Context(), web.Principal(r.Context()), r.PathValue("id"), roster.DriftPolicy(r.PostFormValue("drift"))); err != nil {
 		return err
 	}
 	web.Redirect(w, r, "/spaces/"+url.PathEscape(r.PathValue("id"))+"/access")

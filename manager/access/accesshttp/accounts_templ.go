@@ -141,7 +141,7 @@ func accountsBody(v accountsView) templ.Component {
 							}
 							ctx = templ.InitializeContext(ctx)
 							for _, s := range v.rows {
-								templ_7745c5c3_Err = design.Select(design.Field{Name: accountField + s.ID, Label: seenName(s), Help: seenHelp(s), Required: true, Disabled: len(deeds(s)) == 1}, deeds(s)).Render(ctx, templ_7745c5c3_Buffer)
+								templ_7745c5c3_Err = design.Select(design.Field{Name: accountField + s.ID, Label: seenName(s), Help: seenHelp(s), Required: true, Disabled: len(deeds(s, v.freely)) == 1}, deeds(s, v.freely)).Render(ctx, templ_7745c5c3_Buffer)
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
 								}

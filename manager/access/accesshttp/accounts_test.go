@@ -21,6 +21,9 @@ import (
 	"odcm/manager/access/accessoctopus"
 	"odcm/manager/access/accesssql"
 	"odcm/manager/access/accesstest"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/push"
+	"odcm/manager/access/roster"
 	"odcm/octopus"
 	"odcm/octopus/octoclient"
 	"odcm/spaceserver"
@@ -45,7 +48,7 @@ func (k known) Everybody(ctx context.Context) iter.Seq2[access.Person, error] {
 }
 
 // serveAccounts is Payments on a real Space server, with users of its own.
-func serveAccounts(t *testing.T) (site, *access.Push, *octoclient.Client) {
+func serveAccounts(t *testing.T) (site, *push.Push, *octoclient.Client) {
 	t.Helper()
 	server, err := spaceserver.New(spaceserver.Options{Listen: "127.0.0.1:0", Data: t.TempDir(), AdminAPIKey: "API-TEST"})
 	if err != nil {
@@ -83,6 +86,7 @@ func serveAccounts(t *testing.T) (site, *access.Push, *octoclient.Client) {
 	w.AddPeople("Barry", "Bob", "Carol", "Dana", "Lisa")
 	w.AddGroup("Developers", "Dana")
 	w.AddPlace("Payments", "instance-1", access.Team{ID: team.ID(), Name: "Deploy to Dev"})
+	w.AddPlace("Ledger", "instance-2")
 	d := dbtest.Open(t, dbtest.SQLite(t))
 	bus, err := signal.New(t.Context(), d)
 	if err != nil {
@@ -99,29 +103,30 @@ func serveAccounts(t *testing.T) (site, *access.Push, *octoclient.Client) {
 	}
 	o := w.Options(nil, nil)
 	o.Bus = bus
-	s, err := access.New(t.Context(), o)
+	s, err := w.Open(t.Context(), o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	servers := accessoctopus.New(func(context.Context, odcm.InstanceID) (*octoclient.Client, error) { return client, nil }, w)
-	push := access.NewPush(access.PushOptions{Desires: s, People: w, Everybody: known{w}, Places: w, Store: store, Servers: servers, Authorizer: accesstest.ByRole{}, Signals: bus})
+	people := roster.New(roster.Options{People: w, Everybody: known{w}, Places: w, Store: store, Servers: servers, Gate: s, Signals: bus})
+	pushing := push.New(push.Options{Gate: s, Roster: people, Desires: s, People: w, Places: w, Store: store, Servers: servers})
 	pages := web.New(web.Options{Authenticator: who{}, DB: d, Bus: bus, Version: "test", Logger: slog.New(slog.DiscardHandler), Gallery: true})
-	accesshttp.Register(accesshttp.Options{Site: pages, Access: s, Pushed: accesshttp.Pushed(push, accesstest.ByRole{})})
-	accesshttp.RegisterAccounts(pages, push)
+	accesshttp.Register(accesshttp.Options{Site: pages, Access: s.Service, Grants: s.Grants, Explain: s.Explain, Pushed: accesshttp.Pushed(people, s.Service)})
+	accesshttp.RegisterAccounts(pages, people, pushing)
 	if err := pages.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = pages.Stop(context.Background()) })
-	if _, err := s.Grant(t.Context(), accesstest.Barry, access.NewGrant{Space: "payments", Group: "Developers"}); err != nil {
+	if _, err := s.Grants.Grant(t.Context(), accesstest.Barry, admit.NewGrant{Space: "payments", Group: "Developers"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Map(t.Context(), accesstest.Barry, "payments", access.Team{ID: team.ID()}, "Developers"); err != nil {
+	if err := s.Grants.Map(t.Context(), accesstest.Barry, "payments", access.Team{ID: team.ID()}, "Developers"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return site{pages, s, w}, push, client
+	return site{pages, s, w}, pushing, client
 }
 
 func TestAccounts(t *testing.T) {
@@ -145,6 +150,24 @@ func TestAccounts(t *testing.T) {
 	s.want(t, 422, "POST", v1+"/accounts", `{"choices":[{"account":"Users-99","do":"local"}]}`, "")
 	s.want(t, 204, "POST", v1+"/accounts", `{"choices":[{"account":"`+by["carol.1"].Account+`","do":"link","person":"user-carol"}]}`, "")
 
+	// Lisa administers the Space, and no other.
+	if _, err := s.access.Grants.Grant(t.Context(), accesstest.Barry, admit.NewGrant{Space: "payments", User: "lisa", Steward: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{v1 + "/accounts", v1 + "/pushed", "/spaces/payments/access/accounts"} {
+		s.want(t, 200, "GET", path, "", "Lisa")
+		s.want(t, 404, "GET", strings.Replace(path, "payments", "ledger", 1), "", "Lisa")
+	}
+	s.want(t, 403, "POST", v1+"/accounts", `{"choices":[{"account":"`+by["stranger"].Account+`","do":"link","person":"user-lisa"}]}`, "Lisa")
+	s.want(t, 204, "PUT", v1+"/pushed", `{"drift":"repair"}`, "Lisa")
+	s.want(t, 404, "PUT", "/api/v1/spaces/ledger/pushed", `{"drift":"repair"}`, "Lisa")
+	if html := s.want(t, 200, "GET", "/spaces/payments/access", "", "Lisa").Body.String(); !strings.Contains(html, "When somebody changes this on the server") {
+		t.Error("she cannot choose what is done about drift")
+	}
+
+	if html := s.want(t, 200, "GET", "/spaces/payments/access/accounts", "", "Lisa").Body.String(); strings.Contains(html, "Make a person of it") || !strings.Contains(html, "Leave to the server for good") {
+		t.Error("she is offered what she may not do, or not what she may")
+	}
 	html := s.want(t, 200, "GET", "/spaces/payments/access/accounts", "", "").Body.String()
 	for _, want := range []string{"Stranger", "Is Carol", "Leave to the server for good", "A service account", "same e-mail address"} {
 		if !strings.Contains(html, want) {

@@ -6,7 +6,7 @@ import (
 	"odcm"
 	"odcm/api"
 	"odcm/kit/web"
-	"odcm/manager/access"
+	"odcm/manager/access/roster"
 )
 
 // The server gives its users in one order, so a page begins behind the account with which the one before ended.
@@ -14,7 +14,7 @@ func (h *accounts) list(ctx context.Context, in *struct {
 	BySpace
 	OnePage
 }) (*answer[api.Page[api.Account]], error) {
-	_, seen, err := h.push.AccountsOf(ctx, web.Principal(ctx), in.ID)
+	_, seen, err := h.roster.AccountsOf(ctx, web.Principal(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -44,15 +44,15 @@ func (h *accounts) choose(ctx context.Context, in *struct {
 	BySpace
 	Body api.AccountChoices
 }) (*struct{}, error) {
-	choices := make([]access.Choice, len(in.Body.Choices))
+	choices := make([]roster.Choice, len(in.Body.Choices))
 	for i, c := range in.Body.Choices {
-		choices[i] = access.Choice{Account: c.Account, Do: access.Doing(c.Do), Person: odcm.UserID(c.Person)}
+		choices[i] = roster.Choice{Account: c.Account, Do: roster.Doing(c.Do), Person: odcm.UserID(c.Person)}
 	}
-	return nil, h.push.DecideAt(ctx, web.Principal(ctx), in.ID, choices)
+	return nil, h.roster.DecideAt(ctx, web.Principal(ctx), in.ID, choices)
 }
 
 func (h *accounts) pushed(ctx context.Context, in *BySpace) (*answer[api.Pushed], error) {
-	_, s, err := h.push.PushedTo(ctx, web.Principal(ctx), in.ID)
+	_, s, err := h.roster.PushedTo(ctx, web.Principal(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (h *accounts) pushed(ctx context.Context, in *BySpace) (*answer[api.Pushed]
 	return &answer[api.Pushed]{out}, nil
 }
 
-func driftNames(all []access.DriftMember) (names []string) {
+func driftNames(all []roster.DriftMember) (names []string) {
 	for _, m := range all {
 		names = append(names, m.Name)
 	}
@@ -81,5 +81,5 @@ func (h *accounts) setPolicy(ctx context.Context, in *struct {
 	BySpace
 	Body api.PushPolicy
 }) (*struct{}, error) {
-	return nil, h.push.SetPolicy(ctx, web.Principal(ctx), in.ID, access.DriftPolicy(in.Body.Drift))
+	return nil, h.push.SetPolicy(ctx, web.Principal(ctx), in.ID, roster.DriftPolicy(in.Body.Drift))
 }

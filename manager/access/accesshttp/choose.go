@@ -8,12 +8,13 @@ import (
 	"odcm/kit/web"
 	"odcm/kit/web/design"
 	"odcm/manager/access"
+	"odcm/manager/access/admit"
 )
 
 type grantForm struct {
 	place      access.Place
 	text       string
-	candidates []access.Candidate
+	candidates []admit.Candidate
 }
 
 const candidatesShown = 12
@@ -25,7 +26,7 @@ func (h *handler) grantPage(w http.ResponseWriter, r *http.Request) error {
 	if f.place, err = h.Access.Place(ctx, p, r.PathValue("id")); err != nil {
 		return err
 	}
-	if f.candidates, err = h.Access.Candidates(ctx, p, string(f.place.Space), f.text, false, candidatesShown); err != nil {
+	if f.candidates, err = h.Grants.Candidates(ctx, p, string(f.place.Space), f.text, false, candidatesShown); err != nil {
 		return err
 	}
 	return h.Site.Render(w, r, http.StatusOK, h.under(f.place, web.Page{Title: "Let somebody in", Intro: "A group or a person who may enter " + f.place.Name + ".", Body: grantBody(f)}))
@@ -47,7 +48,7 @@ type mapForm struct {
 	place      access.Place
 	text       string
 	team       string // chosen already
-	candidates []access.Candidate
+	candidates []admit.Candidate
 	teams      []access.Team
 	failure    string // why the teams cannot be listed
 }
@@ -59,10 +60,10 @@ func (h *handler) mapPage(w http.ResponseWriter, r *http.Request) error {
 	if f.place, err = h.Access.Place(ctx, p, r.PathValue("id")); err != nil {
 		return err
 	}
-	if f.candidates, err = h.Access.Candidates(ctx, p, string(f.place.Space), f.text, true, candidatesShown); err != nil {
+	if f.candidates, err = h.Grants.Candidates(ctx, p, string(f.place.Space), f.text, true, candidatesShown); err != nil {
 		return err
 	}
-	if f.teams, err = h.Access.TeamsOn(ctx, p, string(f.place.Space)); err != nil {
+	if f.teams, err = h.Grants.TeamsOn(ctx, p, string(f.place.Space)); err != nil {
 		var public *odcm.Error
 		if !errors.As(err, &public) || public.Kind == odcm.Internal || public.Kind == odcm.Denied {
 			return err

@@ -11,12 +11,16 @@ import (
 	"odcm/kit/web"
 	"odcm/kit/web/design"
 	"odcm/manager/access"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/explain"
 )
 
-// Options are what the pages and operations stand on. Site and Access are required.
+// Options are what the pages and operations stand on. The first four are required.
 type Options struct {
-	Site   *web.Site
-	Access *access.Service
+	Site    *web.Site
+	Access  *access.Service
+	Grants  *admit.Service
+	Explain *explain.Service
 	// Pushed draws, on a Space's access page, what differs on its server from what it should have; nothing if nil.
 	Pushed PushedFunc
 	// Tabs are those of a Space's pages besides [Tab]; "Overview" alone if nil.

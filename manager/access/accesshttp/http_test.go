@@ -20,6 +20,8 @@ import (
 	"odcm/manager/access"
 	"odcm/manager/access/accesshttp"
 	"odcm/manager/access/accesstest"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/explain"
 )
 
 // who takes the principal from a header, Barry where there is none.
@@ -54,7 +56,7 @@ func (arrived) Standing(context.Context, odcm.SpaceID) (access.Standing, error) 
 
 type site struct {
 	http.Handler
-	access *access.Service
+	access accesstest.Rooms
 	world  *accesstest.World
 }
 
@@ -76,27 +78,27 @@ func serve(t *testing.T) site {
 	}
 	t.Cleanup(bus.Close)
 	o := w.Options(nil, nil)
-	o.Bus, o.Arrived = bus, arrived{}
-	s, err := access.New(t.Context(), o)
+	o.Bus = bus
+	s, err := w.Open(t.Context(), o, arrived{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pages := web.New(web.Options{Authenticator: who{}, DB: d, Bus: bus, Version: "test", Logger: slog.New(slog.DiscardHandler), Gallery: true})
-	accesshttp.Register(accesshttp.Options{Site: pages, Access: s})
+	accesshttp.Register(accesshttp.Options{Site: pages, Access: s.Service, Grants: s.Grants, Explain: s.Explain})
 	if err := pages.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = pages.Stop(context.Background()) })
 	made := site{pages, s, w}
-	for _, n := range []access.NewGrant{
+	for _, n := range []admit.NewGrant{
 		{Space: "payments", Group: "Engineering", Note: "All who build"}, {Space: "payments", User: "lisa", Steward: true},
 		{Space: "payments", User: "geoff", Expires: time.Now().Add(30 * 24 * time.Hour), Note: "Consultant until the audit is over"}, {Space: "web-shop", Group: "Auditors"},
 	} {
-		if _, err := s.Grant(t.Context(), accesstest.Barry, n); err != nil {
+		if _, err := s.Grants.Grant(t.Context(), accesstest.Barry, n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Map(t.Context(), accesstest.Lisa, "payments", access.Team{ID: "Deploy to Dev"}, "Developers"); err != nil {
+	if err := s.Grants.Map(t.Context(), accesstest.Lisa, "payments", access.Team{ID: "Deploy to Dev"}, "Developers"); err != nil {
 		t.Fatal(err)
 	}
 	return made
@@ -258,7 +260,7 @@ func TestPages(t *testing.T) {
 
 	page("/access/what-if", "Audrey", "What if somebody joined")
 	page("/access/what-if?kind=remove-member&group=Payments+Team&user=carol", "", "Carol", "Loses entry", "Payments")
-	page(accesshttp.WhatIf(access.Change{Kind: access.ToDisable, User: "bob"}), "", "Bob", "Loses entry", "1 person")
+	page(accesshttp.WhatIf(explain.Change{Kind: explain.ToDisable, User: "bob"}), "", "Bob", "Loses entry", "1 person")
 	s.want(t, 404, "GET", "/access/what-if?kind=disable-user&user=nobody", "", "")
 	s.want(t, 403, "GET", "/access/what-if", "", "Lisa")
 	s.want(t, 403, "GET", "/access/what-if?kind=disable-user&user=bob", "", "Bob")
@@ -313,5 +315,17 @@ func TestClient(t *testing.T) {
 	}
 	if err := c.Revoke(ctx, g.ID); odcm.CodeOf(err) != "access.grant-not-found" {
 		t.Errorf("revoked twice: %v", err)
+	}
+}
+
+// TestWhatEndsSomethingSaysWhat is for phones, where the word is all there is room for, and for who does not see the row.
+func TestWhatEndsSomethingSaysWhat(t *testing.T) {
+	t.Parallel()
+	html := serve(t).want(t, 200, "GET", "/spaces/payments/access", "", "").Body.String()
+	for name, word := range map[string]string{"Take away the grant of Engineering": "Take away", "Take away the grant of Geoff": "Take away", "Unmap Developers from the team Deploy to Dev": "Unmap"} {
+		_, button, found := strings.Cut(html, `aria-label="`+name+`"`)
+		if button, _, _ = strings.Cut(button, "</a>"); !found || !strings.HasSuffix(button, word) && !strings.Contains(button, ">"+word+"<") {
+			t.Errorf("no button is %q and shows %q: %.200s", name, word, button)
+		}
 	}
 }

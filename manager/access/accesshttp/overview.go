@@ -7,33 +7,33 @@ import (
 
 	"odcm/kit/web"
 	"odcm/kit/web/design"
-	"odcm/manager/access"
+	"odcm/manager/access/admit"
 )
 
 // overview is the page of all grants.
 type overview struct {
-	filter      access.Filter
-	rows        []access.Listed
+	filter      admit.Filter
+	rows        []admit.Listed
 	first, next string
 	narrowed    string // the group or person whose grants are listed
 }
 
 func (h *handler) overviewPage(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	o := overview{filter: access.Filter{Text: q.Get("q"), Group: q.Get("group"), User: q.Get("user"), Kind: access.HolderKind(q.Get("kind")),
+	o := overview{filter: admit.Filter{Text: q.Get("q"), Group: q.Get("group"), User: q.Get("user"), Kind: admit.HolderKind(q.Get("kind")),
 		Stewards: q.Get("show") == "administer", Ended: q.Get("show") == "expired", Limit: rowsPerPage}}
 	var err error
-	if o.filter.After, err = web.ReadCursor[access.Position](q.Get("cursor")); err != nil {
+	if o.filter.After, err = web.ReadCursor[admit.Position](q.Get("cursor")); err != nil {
 		return err
 	}
-	var next access.Position
-	if o.rows, next, err = h.Access.Grants(r.Context(), web.Principal(r.Context()), o.filter); err != nil {
+	var next admit.Position
+	if o.rows, next, err = h.Grants.Grants(r.Context(), web.Principal(r.Context()), o.filter); err != nil {
 		return err
 	}
 	if (o.filter.Group != "" || o.filter.User != "") && len(o.rows) > 0 {
 		o.narrowed = o.rows[0].Name
 	}
-	if next != (access.Position{}) {
+	if next != (admit.Position{}) {
 		o.next = o.href(func(q url.Values) { q.Set("cursor", web.Cursor(next)) })
 	}
 	if q.Get("cursor") != "" {

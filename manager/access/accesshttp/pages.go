@@ -12,8 +12,8 @@ import (
 // pages registers pages, forms and live regions. The words that stand beside {id} of a Space are not Spaces.
 func (h *handler) pages() {
 	s := h.Site
-	s.AddNav(web.NavItem{ID: "access", Label: "Access", Icon: "shield", Href: "/access", Order: 30, Show: h.reads},
-		web.NavItem{Label: "Why may somebody enter?", Icon: "help", Href: "/access/explain", Order: 31, PaletteOnly: true})
+	s.AddNav(web.NavItem{ID: "access", Label: "Access", Icon: "shield", Href: "/access", Group: "Identity and access", Order: 54, Show: h.reads},
+		web.NavItem{Label: "Why may somebody enter?", Icon: "help", Href: "/access/explain", Order: 55, PaletteOnly: true})
 	s.Handle("GET /access", h.overviewPage)
 	s.Handle("GET /access/explain", h.explainPage)
 	s.Handle("GET /access/what-if", h.whatIfPage)

@@ -11,6 +11,8 @@ import (
 	"odcm/api"
 	"odcm/kit/web"
 	"odcm/manager/access"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/explain"
 )
 
 // answer is a body without more.
@@ -53,12 +55,12 @@ func (h *handler) grants(ctx context.Context, in *struct {
 	Administer bool   `query:"administer" doc:"Only those who administer the Space in ODCM"`
 	Expired    bool   `query:"expired" doc:"Only those that have expired"`
 }) (*answer[api.Page[api.AccessGrant]], error) {
-	f := access.Filter{Space: in.Space, Group: in.Group, User: in.User, Text: in.Text, Stewards: in.Administer, Ended: in.Expired, Limit: in.Limit}
+	f := admit.Filter{Space: in.Space, Group: in.Group, User: in.User, Text: in.Text, Stewards: in.Administer, Ended: in.Expired, Limit: in.Limit}
 	var err error
-	if f.After, err = web.ReadCursor[access.Position](in.Cursor); err != nil {
+	if f.After, err = web.ReadCursor[admit.Position](in.Cursor); err != nil {
 		return nil, err
 	}
-	listed, next, err := h.Access.Grants(ctx, web.Principal(ctx), f)
+	listed, next, err := h.Grants.Grants(ctx, web.Principal(ctx), f)
 	if err != nil {
 		return nil, err
 	}
@@ -66,13 +68,13 @@ func (h *handler) grants(ctx context.Context, in *struct {
 	for _, g := range listed {
 		page.Items = append(page.Items, toGrant(g))
 	}
-	if next != (access.Position{}) {
+	if next != (admit.Position{}) {
 		page.Next = web.Cursor(next)
 	}
 	return &answer[api.Page[api.AccessGrant]]{page}, nil
 }
 
-func toGrant(g access.Listed) api.AccessGrant {
+func toGrant(g admit.Listed) api.AccessGrant {
 	return api.AccessGrant{ID: g.ID, Space: string(g.Space), SpaceName: g.Place.Name, Group: string(g.Holder.Group), User: string(g.Holder.User), Holder: g.Name,
 		Administer: g.Steward, Expires: optional(g.Expires), Expired: expired(g.Grant), Note: g.Note, People: g.People, By: string(g.By), Created: g.Created}
 }
@@ -89,14 +91,14 @@ func optional(t time.Time) *time.Time {
 }
 
 func (h *handler) grant(ctx context.Context, in *struct{ Body api.NewAccessGrant }) (*answer[api.AccessGrant], error) {
-	n := access.NewGrant{Space: in.Body.Space, Group: in.Body.Group, User: in.Body.User, Steward: in.Body.Administer, Note: in.Body.Note}
+	n := admit.NewGrant{Space: in.Body.Space, Group: in.Body.Group, User: in.Body.User, Steward: in.Body.Administer, Note: in.Body.Note}
 	if in.Body.Expires != nil {
 		if in.Body.Expires.IsZero() {
 			return nil, odcm.E(odcm.Invalid, "access.expiry-past", "Leave expires out for a grant that never ends.").OnField("expires")
 		}
 		n.Expires = *in.Body.Expires
 	}
-	g, err := h.Access.Grant(ctx, web.Principal(ctx), n)
+	g, err := h.Grants.Grant(ctx, web.Principal(ctx), n)
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +108,11 @@ func (h *handler) grant(ctx context.Context, in *struct{ Body api.NewAccessGrant
 func (h *handler) revoke(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"100"`
 }) (*struct{}, error) {
-	return nil, h.Access.Revoke(ctx, web.Principal(ctx), in.ID)
+	return nil, h.Grants.Revoke(ctx, web.Principal(ctx), in.ID)
 }
 
 func (h *handler) mapGroup(ctx context.Context, in *struct{ Body api.NewAccessMapping }) (*struct{}, error) {
-	return nil, h.Access.Map(ctx, web.Principal(ctx), in.Body.Space, access.Team{ID: in.Body.Team}, in.Body.Group)
+	return nil, h.Grants.Map(ctx, web.Principal(ctx), in.Body.Space, access.Team{ID: in.Body.Team}, in.Body.Group)
 }
 
 func (h *handler) unmapGroup(ctx context.Context, in *struct {
@@ -118,7 +120,7 @@ func (h *handler) unmapGroup(ctx context.Context, in *struct {
 	Team  string `query:"team" required:"true" maxLength:"200"`
 	Group string `query:"group" required:"true" maxLength:"200"`
 }) (*struct{}, error) {
-	return nil, h.Access.Unmap(ctx, web.Principal(ctx), in.Space, in.Team, in.Group)
+	return nil, h.Grants.Unmap(ctx, web.Principal(ctx), in.Space, in.Team, in.Group)
 }
 
 func (h *handler) entrants(ctx context.Context, in *struct {
@@ -130,7 +132,7 @@ func (h *handler) entrants(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	listed, _, next, err := h.Access.People(ctx, web.Principal(ctx), in.ID, access.EntrantFilter{Text: in.Text, After: after, Limit: in.Limit})
+	listed, _, next, err := h.Grants.People(ctx, web.Principal(ctx), in.ID, admit.EntrantFilter{Text: in.Text, After: after, Limit: in.Limit})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +159,7 @@ func toArrival(a access.Arrival) *api.AccessArrival {
 }
 
 func (h *handler) mappings(ctx context.Context, in *BySpace) (*answer[api.Page[api.AccessMapping]], error) {
-	mapped, err := h.Access.Mappings(ctx, web.Principal(ctx), in.ID)
+	mapped, err := h.Grants.Mappings(ctx, web.Principal(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +175,7 @@ func (h *handler) mappings(ctx context.Context, in *BySpace) (*answer[api.Page[a
 }
 
 func (h *handler) teams(ctx context.Context, in *BySpace) (*answer[api.Page[api.AccessTeam]], error) {
-	teams, err := h.Access.TeamsOn(ctx, web.Principal(ctx), in.ID)
+	teams, err := h.Grants.TeamsOn(ctx, web.Principal(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +190,7 @@ func (h *handler) explain(ctx context.Context, in *struct {
 	User  string `query:"user" maxLength:"320" doc:"Identifier, username or verified e-mail address; absent: you"`
 	Space string `query:"space" required:"true" maxLength:"200" doc:"Identifier, slug or name"`
 }) (*answer[api.AccessExplanation], error) {
-	e, err := h.Access.Explain(ctx, web.Principal(ctx), in.User, in.Space)
+	e, err := h.Explain.Explain(ctx, web.Principal(ctx), in.User, in.Space)
 	if err != nil {
 		return nil, err
 	}
@@ -223,11 +225,11 @@ func (h *handler) whatIf(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	changes := make([]access.Change, len(in.Body.Changes))
+	changes := make([]explain.Change, len(in.Body.Changes))
 	for i, c := range in.Body.Changes {
-		changes[i] = access.Change{Kind: access.ChangeKind(c.Kind), Space: c.Space, Team: c.Team, Group: c.Group, User: c.User, Member: c.Member}
+		changes[i] = explain.Change{Kind: explain.ChangeKind(c.Kind), Space: c.Space, Team: c.Team, Group: c.Group, User: c.User, Member: c.Member}
 	}
-	d, err := h.Access.WhatIf(ctx, web.Principal(ctx), changes, from, in.Limit)
+	d, err := h.Explain.WhatIf(ctx, web.Principal(ctx), changes, from, in.Limit)
 	if err != nil {
 		return nil, err
 	}

@@ -10,11 +10,13 @@ import (
 	"odcm"
 	"odcm/kit/web"
 	"odcm/manager/access"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/explain"
 )
 
 // wish is what somebody is about to do to a Space, as the forms send it.
 type wish struct {
-	kind       access.ChangeKind
+	kind       explain.ChangeKind
 	grant      string // of revoke
 	holder     string // of grant: "group:ID", "user:ID"
 	administer bool
@@ -25,7 +27,7 @@ type wish struct {
 }
 
 func readWish(v url.Values) wish {
-	return wish{kind: access.ChangeKind(v.Get("kind")), grant: v.Get("grant"), holder: v.Get("holder"), administer: v.Get("administer") == "on", until: v.Get("until"),
+	return wish{kind: explain.ChangeKind(v.Get("kind")), grant: v.Get("grant"), holder: v.Get("holder"), administer: v.Get("administer") == "on", until: v.Get("until"),
 		note: v.Get("note"), team: v.Get("team"), group: v.Get("group")}
 }
 
@@ -71,7 +73,7 @@ type review struct {
 	wish  wish
 	who   string // the group or person it is about
 	team  string
-	diff  access.Difference
+	diff  explain.Difference
 	first string
 	next  string
 }
@@ -94,7 +96,7 @@ func (h *handler) reviewPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if v.diff, err = h.Access.WhatIf(ctx, p, []access.Change{change}, from, rowsPerPage); err != nil {
+	if v.diff, err = h.Explain.WhatIf(ctx, p, []explain.Change{change}, from, rowsPerPage); err != nil {
 		return err
 	}
 	q.Del("cursor")
@@ -110,23 +112,23 @@ func (h *handler) reviewPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 // change is the wish as a question, and fills in what the review calls things.
-func (h *handler) change(ctx context.Context, p odcm.Principal, v *review) (access.Change, error) {
-	c := access.Change{Kind: v.wish.kind, Space: string(v.place.Space), Team: v.wish.team, Group: v.wish.group}
+func (h *handler) change(ctx context.Context, p odcm.Principal, v *review) (explain.Change, error) {
+	c := explain.Change{Kind: v.wish.kind, Space: string(v.place.Space), Team: v.wish.team, Group: v.wish.group}
 	var name string
 	var err error
 	switch v.wish.kind {
-	case access.ToRevoke:
-		g, found := h.Access.Held(ctx, p, v.wish.grant)
+	case explain.ToRevoke:
+		g, found := h.Grants.Held(ctx, p, v.wish.grant)
 		if !found || g.Space != v.place.Space {
 			return c, odcm.E(odcm.NotFound, "access.grant-not-found", "There is no such grant any more.")
 		}
 		c.Group, c.User = string(g.Holder.Group), string(g.Holder.User)
 		name = g.Name
-	case access.ToGrant:
+	case explain.ToGrant:
 		c.Group, c.User = v.wish.held()
 		fallthrough
-	case access.ToMap, access.ToUnmap:
-		if name, v.team, err = h.Access.Named(ctx, p, c); err != nil {
+	case explain.ToMap, explain.ToUnmap:
+		if name, v.team, err = h.Explain.Named(ctx, p, c); err != nil {
 			return c, err
 		}
 	default:
@@ -141,11 +143,11 @@ func (h *handler) change(ctx context.Context, p odcm.Principal, v *review) (acce
 
 func (v review) title() string {
 	switch v.wish.kind {
-	case access.ToGrant:
+	case explain.ToGrant:
 		return "Let " + v.who + " in?"
-	case access.ToRevoke:
+	case explain.ToRevoke:
 		return "Take the grant of " + v.who + " away?"
-	case access.ToMap:
+	case explain.ToMap:
 		return "Put " + v.who + " into " + v.team + "?"
 	}
 	return "Take " + v.who + " out of " + v.team + "?"
@@ -153,30 +155,30 @@ func (v review) title() string {
 
 func (v review) button() string {
 	switch v.wish.kind {
-	case access.ToGrant:
+	case explain.ToGrant:
 		return "Let in"
-	case access.ToRevoke:
+	case explain.ToRevoke:
 		return "Take away"
-	case access.ToMap:
+	case explain.ToMap:
 		return "Map"
 	}
 	return "Unmap"
 }
 
 func (v review) kind() string {
-	if v.wish.kind == access.ToRevoke || v.wish.kind == access.ToUnmap {
+	if v.wish.kind == explain.ToRevoke || v.wish.kind == explain.ToUnmap {
 		return "danger"
 	}
 	return "primary"
 }
 
-func effectLook(e access.Effect) (tone, words string) {
+func effectLook(e explain.Effect) (tone, words string) {
 	switch e.Kind {
-	case access.LosesEntry:
+	case explain.LosesEntry:
 		return "danger", "Loses entry"
-	case access.LeavesTeam:
+	case explain.LeavesTeam:
 		return "warning", "Leaves " + e.Team.Name
-	case access.GainsEntry:
+	case explain.GainsEntry:
 		return "success", "May enter"
 	}
 	return "info", "Joins " + e.Team.Name
@@ -193,20 +195,20 @@ func (h *handler) save(w http.ResponseWriter, r *http.Request) error {
 	}
 	said := ""
 	switch x.kind {
-	case access.ToGrant:
+	case explain.ToGrant:
 		group, user := x.held()
-		n := access.NewGrant{Space: string(place.Space), Group: group, User: user, Steward: x.administer, Note: x.note}
+		n := admit.NewGrant{Space: string(place.Space), Group: group, User: user, Steward: x.administer, Note: x.note}
 		if n.Expires, err = x.expires(); err == nil {
-			var g access.Listed
-			g, err = h.Access.Grant(ctx, p, n)
+			var g admit.Listed
+			g, err = h.Grants.Grant(ctx, p, n)
 			said = g.Name + " may enter " + place.Name + "."
 		}
-	case access.ToRevoke:
-		err, said = h.Access.Revoke(ctx, p, x.grant), "The grant was taken away."
-	case access.ToMap:
-		err, said = h.Access.Map(ctx, p, string(place.Space), access.Team{ID: x.team}, x.group), "The group was mapped to the team."
-	case access.ToUnmap:
-		err, said = h.Access.Unmap(ctx, p, string(place.Space), x.team, x.group), "The group was taken out of the team."
+	case explain.ToRevoke:
+		err, said = h.Grants.Revoke(ctx, p, x.grant), "The grant was taken away."
+	case explain.ToMap:
+		err, said = h.Grants.Map(ctx, p, string(place.Space), access.Team{ID: x.team}, x.group), "The group was mapped to the team."
+	case explain.ToUnmap:
+		err, said = h.Grants.Unmap(ctx, p, string(place.Space), x.team, x.group), "The group was taken out of the team."
 	default:
 		err = odcm.E(odcm.Invalid, "access.change-kind", "The form is not complete: go back and try again.")
 	}

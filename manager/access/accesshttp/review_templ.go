@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"odcm/kit/web/design"
-	"odcm/manager/access"
+	"odcm/manager/access/explain"
 	"strconv"
 )
 
@@ -251,7 +251,7 @@ func reviewBody(v review) templ.Component {
 }
 
 // effects lists who gains and who loses, with the Space where several may be touched.
-func effects(d access.Difference, first, next, none string, several bool) templ.Component {
+func effects(d explain.Difference, first, next, none string, several bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

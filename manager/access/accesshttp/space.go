@@ -11,15 +11,16 @@ import (
 	"odcm/kit/web"
 	"odcm/kit/web/design"
 	"odcm/manager/access"
+	"odcm/manager/access/admit"
 )
 
 // spaceView is the access page of one Space.
 type spaceView struct {
 	place             access.Place
-	grants            []access.Listed
+	grants            []admit.Listed
 	moreGrants        bool
-	mapped            []access.Mapped
-	people            []access.Entrant
+	mapped            []admit.Mapped
+	people            []admit.Entrant
 	total             int
 	text, first, next string
 	standing          access.Standing
@@ -38,12 +39,12 @@ func (h *handler) spacePage(w http.ResponseWriter, r *http.Request) error {
 	if v.place, err = h.Access.Place(ctx, p, ref); err != nil {
 		return err
 	}
-	grants, next, err := h.Access.Grants(ctx, p, access.Filter{Space: string(v.place.Space), Limit: access.MaxPage})
+	grants, next, err := h.Grants.Grants(ctx, p, admit.Filter{Space: string(v.place.Space), Limit: admit.MaxPage})
 	if err != nil {
 		return err
 	}
-	v.grants, v.moreGrants = grants, next != (access.Position{})
-	if v.mapped, err = h.Access.Mappings(ctx, p, string(v.place.Space)); err != nil {
+	v.grants, v.moreGrants = grants, next != (admit.Position{})
+	if v.mapped, err = h.Grants.Mappings(ctx, p, string(v.place.Space)); err != nil {
 		return err
 	}
 	after, err := web.ReadCursor[odcm.UserID](r.URL.Query().Get("cursor"))
@@ -51,7 +52,7 @@ func (h *handler) spacePage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var behind odcm.UserID
-	v.people, v.total, behind, err = h.Access.People(ctx, p, string(v.place.Space), access.EntrantFilter{Text: v.text, After: after, Limit: rowsPerPage})
+	v.people, v.total, behind, err = h.Grants.People(ctx, p, string(v.place.Space), admit.EntrantFilter{Text: v.text, After: after, Limit: rowsPerPage})
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (h *handler) spacePage(w http.ResponseWriter, r *http.Request) error {
 		q.Set("cursor", web.Cursor(behind))
 		v.next = v.href("?" + q.Encode())
 	}
-	if v.standing, err = h.Access.Standing(ctx, p, string(v.place.Space)); err != nil {
+	if v.standing, err = h.Grants.Standing(ctx, p, string(v.place.Space)); err != nil {
 		return err
 	}
 	v.tells = v.standing != (access.Standing{})

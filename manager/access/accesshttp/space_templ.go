@@ -392,7 +392,7 @@ func grantsCard(v spaceView) templ.Component {
 								}
 								ctx = templ.InitializeContext(ctx)
 								if v.mayRevoke {
-									templ_7745c5c3_Err = design.Button(design.ButtonProps{Label: "Take away", Icon: "trash", IconOnly: true, Kind: "quiet", Href: v.href("/review?kind=revoke&grant=" + g.ID)}).Render(ctx, templ_7745c5c3_Buffer)
+									templ_7745c5c3_Err = design.Button(design.ButtonProps{Label: "Take away", Icon: "trash", Kind: "quiet", Href: v.href("/review?kind=revoke&grant=" + g.ID), Attrs: spoken("Take away the grant of " + holderName(g))}).Render(ctx, templ_7745c5c3_Buffer)
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
@@ -646,7 +646,7 @@ func teamsCard(v spaceView) templ.Component {
 									}
 									ctx = templ.InitializeContext(ctx)
 									if v.mayMap {
-										templ_7745c5c3_Err = design.Button(design.ButtonProps{Label: "Unmap", Icon: "unlink", IconOnly: true, Kind: "quiet", Href: v.href(unmapTail(m.Team.ID, string(g.ID)))}).Render(ctx, templ_7745c5c3_Buffer)
+										templ_7745c5c3_Err = design.Button(design.ButtonProps{Label: "Unmap", Icon: "unlink", Kind: "quiet", Href: v.href(unmapTail(m.Team.ID, string(g.ID))), Attrs: spoken("Unmap " + groupName(g) + " from the team " + m.Team.Name)}).Render(ctx, templ_7745c5c3_Buffer)
 										if templ_7745c5c3_Err != nil {
 											return templ_7745c5c3_Err
 										}

@@ -6,12 +6,12 @@ import (
 
 	"odcm/kit/web"
 	"odcm/kit/web/design"
-	"odcm/manager/access"
+	"odcm/manager/access/explain"
 )
 
 // WhatIf is the address of the page that says what a change of a membership or of a user's state would do: for the pages
 // that offer such a change.
-func WhatIf(c access.Change) string {
+func WhatIf(c explain.Change) string {
 	q := url.Values{}
 	for name, value := range map[string]string{"kind": string(c.Kind), "group": c.Group, "user": c.User, "member": c.Member} {
 		if value != "" {
@@ -23,24 +23,24 @@ func WhatIf(c access.Change) string {
 
 // supposed is the page of what a change would do that is made elsewhere.
 type supposed struct {
-	change      access.Change
+	change      explain.Change
 	asked       bool
-	diff        access.Difference
+	diff        explain.Difference
 	first, next string
 }
 
 func (h *handler) whatIfPage(w http.ResponseWriter, r *http.Request) error {
 	ctx, p, q := r.Context(), web.Principal(r.Context()), r.URL.Query()
-	v := supposed{change: access.Change{Kind: access.ChangeKind(q.Get("kind")), Group: q.Get("group"), User: q.Get("user"), Member: q.Get("member")}}
+	v := supposed{change: explain.Change{Kind: explain.ChangeKind(q.Get("kind")), Group: q.Get("group"), User: q.Get("user"), Member: q.Get("member")}}
 	if v.asked = v.change.Kind != ""; v.asked {
-		if v.change.Kind == access.ToDisable {
+		if v.change.Kind == explain.ToDisable {
 			v.change.Group = ""
 		}
 		from, err := web.ReadCursor[int](q.Get("cursor"))
 		if err != nil {
 			return err
 		}
-		if v.diff, err = h.Access.WhatIf(ctx, p, []access.Change{v.change}, from, rowsPerPage); err != nil {
+		if v.diff, err = h.Explain.WhatIf(ctx, p, []explain.Change{v.change}, from, rowsPerPage); err != nil {
 			return err
 		}
 		if from > 0 {
@@ -59,7 +59,7 @@ func (h *handler) whatIfPage(w http.ResponseWriter, r *http.Request) error {
 // kinds are the changes that the page asks about.
 func (v supposed) kinds() []design.Option {
 	return []design.Option{
-		{Value: string(access.ToAdd), Label: "Somebody joins a group"}, {Value: string(access.ToRemove), Label: "Somebody leaves a group"},
-		{Value: string(access.ToDisable), Label: "Somebody is disabled"},
+		{Value: string(explain.ToAdd), Label: "Somebody joins a group"}, {Value: string(explain.ToRemove), Label: "Somebody leaves a group"},
+		{Value: string(explain.ToDisable), Label: "Somebody is disabled"},
 	}
 }

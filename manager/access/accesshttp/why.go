@@ -9,12 +9,13 @@ import (
 	"odcm/kit/web"
 	"odcm/kit/web/design"
 	"odcm/manager/access"
+	"odcm/manager/access/explain"
 )
 
 type why struct {
 	user, space string
 	asked       bool
-	e           access.Explanation
+	e           explain.Explanation
 	failure     string // why there is no answer, for people
 	others      bool   // may ask about others
 }
@@ -25,7 +26,7 @@ func (h *handler) explainPage(w http.ResponseWriter, r *http.Request) error {
 	status := http.StatusOK
 	if v.space != "" && (v.user != "" || !v.others) {
 		v.asked = true
-		e, err := h.Access.Explain(ctx, p, v.user, v.space)
+		e, err := h.Explain.Explain(ctx, p, v.user, v.space)
 		switch odcm.KindOf(err) {
 		case "":
 			v.e = e

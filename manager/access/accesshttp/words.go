@@ -1,14 +1,19 @@
 package accesshttp
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/a-h/templ"
+
 	"odcm/kit/web/design"
 	"odcm/manager/access"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/explain"
 )
 
 // ref is how an address names a Space; one that is gone has its identifier left.
@@ -19,11 +24,21 @@ func ref(p access.Place) string {
 	return string(p.Space)
 }
 
-func holderHref(g access.Listed) string {
+func holderHref(g admit.Listed) string {
 	if g.Holder.Group != "" {
 		return "/access?" + url.Values{"group": {string(g.Holder.Group)}}.Encode()
 	}
 	return "/access?" + url.Values{"user": {string(g.Holder.User)}}.Encode()
+}
+
+// spoken is what a screen reader says for a button whose word alone does not tell it from the others of its column.
+func spoken(name string) templ.Attributes { return templ.Attributes{"aria-label": name} }
+
+// holderName and groupName are for who is not known any more too.
+func holderName(g admit.Listed) string { return cmp.Or(g.Name, "somebody who is not known any more") }
+
+func groupName(g admit.MappedGroup) string {
+	return cmp.Or(g.Name, "a group that is not known any more")
 }
 
 func unmapTail(team, group string) string {
@@ -47,7 +62,7 @@ func effectColumns(several bool) []design.Column {
 }
 
 // by says by which groups a person enters.
-func by(e access.Entrant) string {
+func by(e admit.Entrant) string {
 	names := slices.Clone(e.By)
 	for i, name := range names {
 		if name == e.Person.Called() {
@@ -67,8 +82,8 @@ func joined(teams []access.Team) string {
 
 func arrivalTone(a access.Arrival) string { tone, _ := arrivalLook(a); return tone }
 func arrivalWord(a access.Arrival) string { _, word := arrivalLook(a); return word }
-func effectTone(e access.Effect) string   { tone, _ := effectLook(e); return tone }
-func effectWords(e access.Effect) string  { _, words := effectLook(e); return words }
+func effectTone(e explain.Effect) string  { tone, _ := effectLook(e); return tone }
+func effectWords(e explain.Effect) string { _, words := effectLook(e); return words }
 
 func checked(s access.Standing) string {
 	if s.Checked.IsZero() {
@@ -77,7 +92,7 @@ func checked(s access.Standing) string {
 	return "compared " + s.Checked.UTC().Format("2 Jan 15:04 UTC")
 }
 
-func teamChange(d access.Difference) string {
+func teamChange(d explain.Difference) string {
 	switch {
 	case d.Join > 0 && d.Leave > 0:
 		return "+" + strconv.Itoa(d.Join) + " −" + strconv.Itoa(d.Leave)
@@ -92,9 +107,9 @@ func teamChange(d access.Difference) string {
 // nothing says why a change would do nothing now.
 func nothing(v review) string {
 	switch v.wish.kind {
-	case access.ToGrant:
+	case explain.ToGrant:
 		return "Everybody whom it lets in may enter already, or there is nobody in the group yet."
-	case access.ToRevoke:
+	case explain.ToRevoke:
 		return "Everybody whom it lets in may enter by another grant too."
 	}
 	return "Nobody in the group may enter, or all are in the team by another group."

@@ -10,6 +10,7 @@ import (
 	"odcm/kit/db/dbtest"
 	"odcm/manager/access"
 	"odcm/manager/access/accesstest"
+	"odcm/manager/access/roster"
 )
 
 func claims(provider string, values map[string]string) fields {
@@ -20,13 +21,13 @@ func claims(provider string, values map[string]string) fields {
 	return fields{"IdentityProviderName": provider, "Claims": all}
 }
 
-func (w *world) survey(t *testing.T) map[string]access.Seen {
+func (w *world) survey(t *testing.T) map[string]roster.Seen {
 	t.Helper()
-	_, seen, err := w.push.AccountsOf(context.Background(), barry, string(spaceA))
+	_, seen, err := w.roster.AccountsOf(context.Background(), barry, string(spaceA))
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := map[string]access.Seen{}
+	found := map[string]roster.Seen{}
 	for _, s := range seen {
 		found[s.Username] = s
 	}
@@ -59,10 +60,10 @@ func TestMatching(t *testing.T) {
 	w.local("twin", fields{"Identities": []fields{claims("Active Directory", map[string]string{"sam": `corp\twin`})}})
 	w.local("robot", fields{"IsService": true, "Password": nil})
 	seen := w.survey(t)
-	for name, want := range map[string]access.Seen{
-		"a.old": {Person: w.people[ann], Rule: access.SameAccount}, "gilbert": {Person: w.people[gil], Rule: access.SameSubject},
-		"robert": {Person: w.people[bob], Rule: access.SameEmail}, "two-a": {Rule: access.SameEmail, Conflict: access.SeveralUsers},
-		"two-b": {Rule: access.SameEmail, Conflict: access.SeveralUsers}, "sly-theirs": {}, "twin": {Rule: access.SameAccount, Conflict: access.SeveralPeople},
+	for name, want := range map[string]roster.Seen{
+		"a.old": {Person: w.people[ann], Rule: roster.SameAccount}, "gilbert": {Person: w.people[gil], Rule: roster.SameSubject},
+		"robert": {Person: w.people[bob], Rule: roster.SameEmail}, "two-a": {Rule: roster.SameEmail, Conflict: roster.SeveralUsers},
+		"two-b": {Rule: roster.SameEmail, Conflict: roster.SeveralUsers}, "sly-theirs": {}, "twin": {Rule: roster.SameAccount, Conflict: roster.SeveralPeople},
 		"robot": {Untouched: "service"}, "admin": {Untouched: "key"},
 	} {
 		got := seen[name]
@@ -78,19 +79,19 @@ func TestMatching(t *testing.T) {
 	}
 
 	// What is chosen is kept, and what the survey found where nothing was.
-	all := make([]access.Seen, 0, len(seen))
+	all := make([]roster.Seen, 0, len(seen))
 	for _, s := range seen {
 		all = append(all, s)
 	}
-	choices := []access.Choice{{Account: seen["two-a"].ID, Do: access.Link, Person: two}, {Account: seen["two-b"].ID, Do: access.Local},
-		{Account: seen["twin"].ID, Do: access.Link, Person: four}, {Account: seen["sly-theirs"].ID, Do: access.Create}}
+	choices := []roster.Choice{{Account: seen["two-a"].ID, Do: roster.Link, Person: two}, {Account: seen["two-b"].ID, Do: roster.Local},
+		{Account: seen["twin"].ID, Do: roster.Link, Person: four}, {Account: seen["sly-theirs"].ID, Do: roster.Create}}
 	for range 2 {
-		if linked, err := w.push.Accept(ctx, barry, instance, all, choices); err != nil || linked != 6 {
+		if linked, err := w.roster.Accept(ctx, barry, instance, all, choices); err != nil || linked != 6 {
 			t.Fatalf("%d %v", linked, err)
 		}
 	}
 	seen = w.survey(t)
-	if s := seen["two-a"]; s.Person.ID != two || s.Decision != access.ByHand || s.Conflict != "" {
+	if s := seen["two-a"]; s.Person.ID != two || s.Decision != roster.ByHand || s.Conflict != "" {
 		t.Errorf("two-a: %+v", s)
 	}
 	if s := seen["two-b"]; s.Untouched != "local" || s.Person.ID != "" || s.Conflict != "" {
@@ -99,11 +100,11 @@ func TestMatching(t *testing.T) {
 	if s := seen["sly-theirs"]; s.Person.Username != "sly-theirs" {
 		t.Errorf("sly-theirs: %+v", s)
 	}
-	err := w.push.DecideAt(ctx, barry, string(spaceA), []access.Choice{{Account: seen["two-b"].ID, Do: access.Link, Person: two}})
+	err := w.roster.DecideAt(ctx, barry, string(spaceA), []roster.Choice{{Account: seen["two-b"].ID, Do: roster.Link, Person: two}})
 	if odcm.CodeOf(err) != "account.owned" {
 		t.Errorf("one person with two accounts: %v", err)
 	}
-	if err := w.push.DecideAt(ctx, odcm.Principal{User: "user-bob"}, string(spaceA), nil); odcm.KindOf(err) != odcm.NotFound {
+	if err := w.roster.DecideAt(ctx, odcm.Principal{User: "user-bob"}, string(spaceA), nil); odcm.KindOf(err) != odcm.NotFound {
 		t.Errorf("who may not see the Space learned of it: %v", err)
 	}
 
@@ -167,7 +168,7 @@ func TestConflictsAreSaid(t *testing.T) {
 		t.Errorf("admin: %+v", a)
 	}
 	seen := w.survey(t)
-	if err := w.push.DecideAt(context.Background(), barry, string(spaceA), []access.Choice{{Account: seen["bob"].ID, Do: access.Link, Person: bob}, {Account: seen["evelyn"].ID, Do: access.Link, Person: eve}}); err != nil {
+	if err := w.roster.DecideAt(context.Background(), barry, string(spaceA), []roster.Choice{{Account: seen["bob"].ID, Do: roster.Link, Person: bob}, {Account: seen["evelyn"].ID, Do: roster.Link, Person: eve}}); err != nil {
 		t.Fatal(err)
 	}
 	w.reconcile(spaceA)
@@ -187,4 +188,70 @@ func TestStore(t *testing.T) {
 		w := newWorldOn(t, d, nil)
 		accesstest.PushStore(t, w.store)
 	})
+}
+
+// TestStewardsSeeToTheirOwn is somebody who administers one Space, then shares its server with another.
+func TestStewardsSeeToTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := context.Background()
+	lisa := odcm.Principal{User: "user-lisa", Name: "Lisa"}
+	w.stewards = map[odcm.UserID][]odcm.SpaceID{lisa.User: {spaceA}}
+	w.place(spaceB, "instance-2", "Spaces-2")
+	bob, ann := w.person("bob"), w.person("ann")
+	robert := w.local("robert", fields{"EmailAddress": "bob@example.com"})
+
+	if _, seen, err := w.roster.AccountsOf(ctx, lisa, string(spaceA)); err != nil || len(seen) < 2 {
+		t.Errorf("she sees %d accounts: %v", len(seen), err)
+	}
+	link := func(to odcm.UserID) error {
+		return w.roster.DecideAt(ctx, lisa, string(spaceA), []roster.Choice{{Account: robert, Do: roster.Link, Person: to}})
+	}
+	for _, to := range []odcm.UserID{ann, "ann", "user-nobody", ""} {
+		if err := link(to); odcm.CodeOf(err) != "account.link-any" {
+			t.Errorf("she links an account to %q, whom nothing suggests: %v", to, err)
+		}
+	}
+	for _, do := range []roster.Doing{roster.Invite, roster.Create} {
+		if err := w.roster.DecideAt(ctx, lisa, string(spaceA), []roster.Choice{{Account: robert, Do: do}}); odcm.CodeOf(err) != "account.newcomers" {
+			t.Errorf("%s: %v", do, err)
+		}
+	}
+	if err := link("bob"); err != nil {
+		t.Error(err)
+	}
+	if s := w.survey(t)["robert"]; s.Person.ID != bob || s.Decision != roster.ByHand {
+		t.Errorf("robert: %+v", s)
+	}
+	if err := w.push.SetPolicy(ctx, lisa, string(spaceA), roster.Leave); err != nil {
+		t.Error(err)
+	}
+	if _, pushed, err := w.roster.PushedTo(ctx, lisa, string(spaceA)); err != nil || pushed.Policy != roster.Leave {
+		t.Errorf("%+v: %v", pushed, err)
+	}
+
+	// Of another Space she learns nothing.
+	_, _, seen := w.roster.AccountsOf(ctx, lisa, string(spaceB))
+	_, _, pushed := w.roster.PushedTo(ctx, lisa, string(spaceB))
+	for what, err := range map[string]error{"accounts": seen, "pushed": pushed, "decide": w.roster.DecideAt(ctx, lisa, string(spaceB), nil),
+		"policy": w.push.SetPolicy(ctx, lisa, string(spaceB), roster.Leave)} {
+		if odcm.KindOf(err) != odcm.NotFound {
+			t.Errorf("%s of another Space: %v", what, err)
+		}
+	}
+
+	// The users of a server are those of all Spaces on it; its teams are not.
+	w.place(spaceB, instance, "Spaces-2")
+	for what, err := range map[string]error{"accounts": func() error { _, _, err := w.roster.AccountsOf(ctx, lisa, string(spaceA)); return err }(), "decide": link(bob)} {
+		if odcm.CodeOf(err) != "account.shared-server" {
+			t.Errorf("%s of a server that others share: %v", what, err)
+		}
+	}
+	if _, _, err := w.roster.PushedTo(ctx, lisa, string(spaceA)); err != nil {
+		t.Error(err)
+	}
+	w.stewards[lisa.User] = []odcm.SpaceID{spaceA, spaceB}
+	if _, _, err := w.roster.AccountsOf(ctx, lisa, string(spaceA)); err != nil {
+		t.Errorf("she administers all that is on the server: %v", err)
+	}
 }

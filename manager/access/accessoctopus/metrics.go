@@ -5,16 +5,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"odcm/manager/access"
+	"odcm/manager/access/push"
 )
 
-// Metrics is an [access.Observer] for Prometheus.
+// Metrics is an [push.Observer] for Prometheus.
 type Metrics struct {
 	lag   prometheus.Histogram
 	drift prometheus.Counter
 }
 
-var _ access.Observer = (*Metrics)(nil)
+var _ push.Observer = (*Metrics)(nil)
 
 // NewMetrics registers the metrics.
 func NewMetrics(r prometheus.Registerer) *Metrics {
@@ -29,8 +29,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Revoked implements [access.Observer].
+// Revoked implements [push.Observer].
 func (m *Metrics) Revoked(lag time.Duration) { m.lag.Observe(lag.Seconds()) }
 
-// Drifted implements [access.Observer].
+// Drifted implements [push.Observer].
 func (m *Metrics) Drifted(n int) { m.drift.Add(float64(n)) }

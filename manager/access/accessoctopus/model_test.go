@@ -15,6 +15,7 @@ import (
 	"odcm"
 	"odcm/kit/db/dbtest"
 	"odcm/manager/access"
+	"odcm/manager/access/roster"
 	"odcm/octopus"
 )
 
@@ -143,14 +144,14 @@ func converge(t *rapid.T, w *world) {
 		t.Fatal(err)
 	}
 	m := &memory{users: map[string]octopus.Object{}, teams: map[string]octopus.Object{}, keys: map[string][]string{}, wrote: map[string]bool{}}
-	w.wrap = func(access.Server) access.Server { return m }
+	w.wrap = func(roster.Server) roster.Server { return m }
 	me := m.add(fields{"Username": "admin", "DisplayName": "admin", "IsActive": true})
 	service := m.add(fields{"Username": "robot", "DisplayName": "robot", "IsActive": true, "IsService": true})
 	local := m.add(fields{"Username": "local", "DisplayName": "local", "IsActive": true, "EmailAddress": "local@elsewhere.example"})
 	kept := m.add(fields{"Username": "kept", "DisplayName": "kept", "IsActive": true, "EmailAddress": "kept@elsewhere.example"})
 	theirs := m.add(fields{"Username": "known", "DisplayName": "known", "IsActive": rapid.Bool().Draw(t, "active"),
 		"Identities": []fields{claims("Active Directory", map[string]string{"upn": "p0@corp.example"})}})
-	if err := w.store.SaveAccounts(ctx, []access.Account{{Instance: instance, ID: kept, Username: "kept", Decision: access.AsLocal, Origin: access.Found}}); err != nil {
+	if err := w.store.SaveAccounts(ctx, []roster.Account{{Instance: instance, ID: kept, Username: "kept", Decision: roster.AsLocal, Origin: roster.Found}}); err != nil {
 		t.Fatal(err)
 	}
 	foreign := []string{me, service, local, kept}
@@ -189,6 +190,13 @@ func converge(t *rapid.T, w *world) {
 		return some
 	}
 	wish := func() {
+		for i, id := range people {
+			if rapid.IntRange(0, 3).Draw(t, "renamed") == 0 {
+				p := w.people[id]
+				p.Username = fmt.Sprint(rapid.SampledFrom([]string{"p", "q"}).Draw(t, "letter"), i)
+				w.people[id] = p
+			}
+		}
 		w.enter[spaceA] = subset("enter", people)
 		w.teams[spaceA] = nil
 		for i := range 2 {
@@ -270,6 +278,9 @@ func check(t *rapid.T, w *world, m *memory, people []odcm.UserID) {
 		in := slices.Contains(w.enter[spaceA], id)
 		if u, has := account[id]; in != (has && u.Bool("IsActive")) {
 			t.Fatalf("%s may enter: %v, account: %v", id, in, u)
+		}
+		if u := account[id]; in && u.Text("Username") != w.people[id].Username && u.Text("Username") != "known" { // that one was there before
+			t.Fatalf("%s is called %s, want %s", id, u.Text("Username"), w.people[id].Username)
 		}
 		a, err := w.store.Acknowledgements(context.Background(), spaceA, []odcm.UserID{id})
 		if err != nil || len(a) > 0 && (a[0].State != access.Applied || a[0].Enter != in) {

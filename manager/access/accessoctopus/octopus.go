@@ -9,6 +9,7 @@ import (
 
 	"odcm"
 	"odcm/manager/access"
+	"odcm/manager/access/roster"
 	"odcm/octopus"
 	"odcm/octopus/octoclient"
 )
@@ -16,22 +17,22 @@ import (
 // Connect returns a client of an instance's server. The roof fills it with the space room.
 type Connect func(ctx context.Context, id odcm.InstanceID) (*octoclient.Client, error)
 
-// Servers is an [access.Servers] and, with the Spaces' places, an [access.Teams].
+// Servers is an [roster.Servers] and, with the Spaces' places, an [access.Teams].
 type Servers struct {
 	connect Connect
 	places  access.Places
 }
 
 var (
-	_ access.Servers = (*Servers)(nil)
+	_ roster.Servers = (*Servers)(nil)
 	_ access.Teams   = (*Servers)(nil)
 )
 
 // New makes it.
 func New(connect Connect, places access.Places) *Servers { return &Servers{connect, places} }
 
-// Server implements [access.Servers].
-func (s *Servers) Server(ctx context.Context, id odcm.InstanceID) (access.Server, error) {
+// Server implements [roster.Servers].
+func (s *Servers) Server(ctx context.Context, id odcm.InstanceID) (roster.Server, error) {
 	client, err := s.connect(ctx, id)
 	if err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func (s *Servers) Teams(ctx context.Context, space odcm.SpaceID) ([]access.Team,
 }
 
 // Of is the server that a client talks to.
-func Of(client *octoclient.Client) access.Server { return server{client} }
+func Of(client *octoclient.Client) roster.Server { return server{client} }
 
 type server struct{ client *octoclient.Client }
 

@@ -10,6 +10,7 @@ import (
 
 	"odcm"
 	"odcm/manager/access"
+	"odcm/manager/access/roster"
 	"odcm/octopus"
 )
 
@@ -65,7 +66,7 @@ func TestNothingIsWrittenInSync(t *testing.T) {
 	w, _, _ := withTeam(t, "ann", "bob")
 	w.reconcile(spaceA)
 	c := &counting{}
-	w.wrap = func(s access.Server) access.Server { c.Server = s; return c }
+	w.wrap = func(s roster.Server) roster.Server { c.Server = s; return c }
 	w.reconcile(spaceA) // ODCM's own writes are looked at once
 	if c.writes != 0 {
 		t.Errorf("the look after a push: %s", c)
@@ -101,7 +102,7 @@ func TestWhoLosesTheGrantLosesEverything(t *testing.T) {
 	w.push.Touched(began, spaceA)
 	w.pass(3 * time.Second)
 	c := &counting{}
-	w.wrap = func(s access.Server) access.Server { c.Server = s; return c }
+	w.wrap = func(s roster.Server) roster.Server { c.Server = s; return c }
 	w.reconcile(spaceA)
 	if got := w.members(team); got != "ann" {
 		t.Errorf("members: %s", got)
@@ -127,7 +128,7 @@ func TestWhoLosesTheGrantLosesEverything(t *testing.T) {
 	if c.writes > 4 || c.reads > 3 { // team, account, sessions, key; who am I, the team, the account
 		t.Errorf("one revocation: %s", c)
 	}
-	standing, err := w.push.Standing(context.Background(), spaceA)
+	standing, err := w.roster.Standing(context.Background(), spaceA)
 	if err != nil || standing.Revoke != 3*time.Second || standing.Pending+standing.Failed+standing.Drifted != 0 {
 		t.Errorf("standing: %+v %v", standing, err)
 	}
@@ -144,7 +145,7 @@ func TestOfflineSpacesConverge(t *testing.T) {
 	t.Parallel()
 	w, team, ids := withTeam(t, "ann", "bob")
 	w.reconcile(spaceA)
-	w.wrap = func(access.Server) access.Server { return offline{} }
+	w.wrap = func(roster.Server) roster.Server { return offline{} }
 	w.enter[spaceA] = ids[:1]
 	w.developers(ids[0])
 	if err := w.push.Reconcile(context.Background(), string(spaceA)); odcm.KindOf(err) != odcm.Unavailable {
@@ -169,7 +170,7 @@ func TestOfflineSpacesConverge(t *testing.T) {
 	}
 }
 
-type offline struct{ access.Server }
+type offline struct{ roster.Server }
 
 func (offline) unreachable() error {
 	return odcm.E(odcm.Unavailable, "octopus.unreachable", "The server does not answer.")
@@ -184,7 +185,7 @@ func (o offline) Users(context.Context, []string) ([]octopus.Object, error) {
 
 func TestDrift(t *testing.T) {
 	t.Parallel()
-	for _, policy := range []access.DriftPolicy{access.Repair, access.Leave} {
+	for _, policy := range []roster.DriftPolicy{roster.Repair, roster.Leave} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
 			w, team, ids := withTeam(t, "ann", "bob")
@@ -202,7 +203,7 @@ func TestDrift(t *testing.T) {
 			}())
 			w.must("PUT", "/api/users/"+w.user("ann").ID(), func() any { u := w.user("ann"); u.Set("IsActive", false); return u }())
 			w.reconcile(spaceA)
-			_, pushed, err := w.push.PushedTo(context.Background(), barry, string(spaceA))
+			_, pushed, err := w.roster.PushedTo(context.Background(), barry, string(spaceA))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -213,7 +214,7 @@ func TestDrift(t *testing.T) {
 			if w.seen.drifted != 4 {
 				t.Errorf("%d differences were observed, want 4", w.seen.drifted)
 			}
-			if policy == access.Repair {
+			if policy == roster.Repair {
 				if w.members(team) != "ann bob" || !w.user("ann").Bool("IsActive") || pushed.Teams[0].Repairs != 1 || len(pushed.Open) != 0 {
 					t.Errorf("not put right: %s, %+v", w.members(team), pushed)
 				}
@@ -229,11 +230,11 @@ func TestDrift(t *testing.T) {
 			if w.members(team) != "ann mallory" {
 				t.Errorf("not left the second time: %s", w.members(team))
 			}
-			if err := w.push.SetPolicy(context.Background(), barry, string(spaceA), access.Repair); err != nil {
+			if err := w.push.SetPolicy(context.Background(), barry, string(spaceA), roster.Repair); err != nil {
 				t.Fatal(err)
 			}
 			w.reconcile(spaceA)
-			if _, pushed, err = w.push.PushedTo(context.Background(), barry, string(spaceA)); err != nil || w.members(team) != "ann bob" || !w.user("ann").Bool("IsActive") || len(pushed.Open) != 0 {
+			if _, pushed, err = w.roster.PushedTo(context.Background(), barry, string(spaceA)); err != nil || w.members(team) != "ann bob" || !w.user("ann").Bool("IsActive") || len(pushed.Open) != 0 {
 				t.Errorf("not put right when chosen: %s, %+v, %v", w.members(team), pushed.Open, err)
 			}
 		})
@@ -312,12 +313,12 @@ func TestTheKeysOwnUserIsSafe(t *testing.T) {
 	w, team, _ := withTeam(t)
 	id := w.person("admin")
 	ctx := context.Background()
-	_, seen, err := w.push.AccountsOf(ctx, barry, string(spaceA))
+	_, seen, err := w.roster.AccountsOf(ctx, barry, string(spaceA))
 	if err != nil {
 		t.Fatal(err)
 	}
 	me := w.user("admin").ID()
-	if err := w.push.Decide(ctx, barry, instance, seen, []access.Choice{{Account: me, Do: access.Link, Person: id}}); err != nil {
+	if err := w.roster.Decide(ctx, barry, instance, seen, []roster.Choice{{Account: me, Do: roster.Link, Person: id}}); err != nil {
 		t.Fatal(err)
 	}
 	w.enter[spaceA] = []odcm.UserID{id}
@@ -342,7 +343,7 @@ func TestTheKeysOwnUserIsSafe(t *testing.T) {
 
 // faulty ends the run before or after its n-th write, as a crash would.
 type faulty struct {
-	access.Server
+	roster.Server
 	at, passed *int
 }
 
@@ -393,7 +394,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 		for at := 1; ; at++ {
 			passed := 0
 			w.restart()
-			w.wrap = func(s access.Server) access.Server { return faulty{s, &at, &passed} }
+			w.wrap = func(s roster.Server) roster.Server { return faulty{s, &at, &passed} }
 			w.enter[spaceA] = ids
 			w.developers(ids...)
 			in := w.push.Reconcile(context.Background(), string(spaceA))
@@ -408,7 +409,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 
 			passed = 0
 			w.restart()
-			w.wrap = func(s access.Server) access.Server { return faulty{s, &at, &passed} }
+			w.wrap = func(s roster.Server) roster.Server { return faulty{s, &at, &passed} }
 			w.enter[spaceA] = ids[:1]
 			w.developers(ids[0])
 			out := w.push.Reconcile(context.Background(), string(spaceA))
@@ -426,7 +427,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 			}
 			place := w.places[spaceA]
 			passed = 0
-			w.wrap = func(s access.Server) access.Server { return faulty{s, &at, &passed} }
+			w.wrap = func(s roster.Server) roster.Server { return faulty{s, &at, &passed} }
 			gone := w.push.Release(context.Background(), place, true)
 			w.wrap = nil
 			if err := w.push.Release(context.Background(), place, true); err != nil {
@@ -448,7 +449,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 
 // closing has the Space delisted while it is written to.
 type closing struct {
-	access.Server
+	roster.Server
 	close func()
 }
 
@@ -460,7 +461,7 @@ func (c closing) UpdateTeam(ctx context.Context, o octopus.Object) (octopus.Obje
 func TestDelistingWins(t *testing.T) {
 	t.Parallel()
 	w, team, _ := withTeam(t, "ann")
-	w.wrap = func(s access.Server) access.Server {
+	w.wrap = func(s roster.Server) roster.Server {
 		return closing{s, func() {
 			p := w.places[spaceA]
 			p.Active = false
@@ -473,5 +474,44 @@ func TestDelistingWins(t *testing.T) {
 	}
 	if rows, err := w.store.Accounts(context.Background(), instance); err != nil || len(rows) != 0 {
 		t.Errorf("kept: %v %v", rows, err)
+	}
+}
+
+// TestNamesFollowThePerson is somebody who is called otherwise now, by name, user name and address.
+func TestNamesFollowThePerson(t *testing.T) {
+	t.Parallel()
+	w, _, ids := withTeam(t, "ann", "bob")
+	w.local("taken", nil)
+	w.reconcile(spaceA)
+	account := w.user("ann").ID()
+	rename := func(change func(*access.Person)) octopus.Object {
+		t.Helper()
+		p := w.people[ids[0]]
+		change(&p)
+		w.people[ids[0]] = p
+		w.reconcile(spaceA)
+		if a := w.arrival(spaceA, ids[0]); a.State != access.Applied {
+			t.Errorf("arrival: %+v", a)
+		}
+		return w.must("GET", "/api/users/"+account, nil)
+	}
+	u := rename(func(p *access.Person) {
+		p.Username, p.DisplayName, p.Email = "ann.smith", "Ann Smith", "ann.smith@example.com"
+	})
+	if u.Text("Username") != "ann.smith" || u.Text("DisplayName") != "Ann Smith" || u.Text("EmailAddress") != "ann.smith@example.com" {
+		t.Errorf("she is %v", u)
+	}
+	// A name that another account has stays that one's.
+	if u = rename(func(p *access.Person) { p.Username, p.DisplayName = "Taken", "Ann Jones" }); u.Text("Username") != "ann.smith" || u.Text("DisplayName") != "Ann Jones" {
+		t.Errorf("she is %v", u)
+	}
+	if len(w.seen.revoked) != 0 || w.seen.drifted != 0 {
+		t.Errorf("a change of ODCM's own was taken for somebody else's: %d", w.seen.drifted)
+	}
+	c := &counting{}
+	w.wrap = func(s roster.Server) roster.Server { c.Server = s; return c }
+	w.reconcile(spaceA)
+	if w.reconcile(spaceA); c.writes != 0 {
+		t.Errorf("it is written still: %s", c)
 	}
 }

@@ -25,6 +25,8 @@ import (
 	"odcm/manager/access"
 	"odcm/manager/access/accessoctopus"
 	"odcm/manager/access/accesssql"
+	"odcm/manager/access/push"
+	"odcm/manager/access/roster"
 	"odcm/octopus"
 	"odcm/octopus/octoclient"
 	"odcm/spaceserver"
@@ -42,19 +44,21 @@ type fields = map[string]any
 
 // world is ODCM's side as a test wishes it, and real Space servers.
 type world struct {
-	t       testing.TB
-	mu      sync.Mutex
-	places  map[odcm.SpaceID]access.Place
-	enter   map[odcm.SpaceID][]odcm.UserID
-	teams   map[odcm.SpaceID][]access.DesiredTeam
-	people  map[odcm.UserID]access.Person
-	clients map[odcm.InstanceID]*octoclient.Client
-	slot    bool
-	now     time.Time
-	store   *accesssql.Pushes
-	seen    observer
-	wrap    func(access.Server) access.Server
-	push    *access.Push
+	t        testing.TB
+	mu       sync.Mutex
+	places   map[odcm.SpaceID]access.Place
+	enter    map[odcm.SpaceID][]odcm.UserID
+	teams    map[odcm.SpaceID][]access.DesiredTeam
+	people   map[odcm.UserID]access.Person
+	clients  map[odcm.InstanceID]*octoclient.Client
+	slot     bool
+	now      time.Time
+	store    *accesssql.Pushes
+	seen     observer
+	wrap     func(roster.Server) roster.Server
+	stewards map[odcm.UserID][]odcm.SpaceID
+	roster   *roster.Roster
+	push     *push.Push
 }
 
 type observer struct {
@@ -148,17 +152,25 @@ func (w *world) place(id odcm.SpaceID, in odcm.InstanceID, octopusSpace string) 
 
 // restart is another replica of ODCM on the same database.
 func (w *world) restart() {
-	w.push = access.NewPush(access.PushOptions{Desires: w, People: w, Everybody: w, Newcomers: w, Places: w, Store: w.store, Servers: w, Slots: w, Observer: &w.seen,
-		Authorizer: administrators{}, Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }})
+	now := func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }
+	w.roster = roster.New(roster.Options{People: w, Everybody: w, Newcomers: w, Places: w, Store: w.store, Servers: w, Gate: w, Now: now})
+	w.push = push.New(push.Options{Gate: w, Roster: w.roster, Desires: w, People: w, Places: w, Store: w.store, Servers: w, Slots: w, Observer: &w.seen, Now: now})
 }
 
-type administrators struct{}
-
-func (administrators) Authorize(_ context.Context, p odcm.Principal, a odcm.Action, _ string) error {
-	if p.Has(odcm.Administrator) {
+// Authorize permits administrators everything, and stewards what is theirs.
+func (w *world) Authorize(_ context.Context, p odcm.Principal, a odcm.Action, space odcm.SpaceID) error {
+	if p.Has(odcm.Administrator) || slices.Contains(w.stewards[p.User], space) {
 		return nil
 	}
 	return odcm.E(odcm.Denied, "access.denied", "%s may not do %s.", p.Name, a)
+}
+
+func (w *world) Find(ctx context.Context, p odcm.Principal, a odcm.Action, ref string) (access.Place, error) {
+	place, err := w.FindPlace(ctx, ref)
+	if err == nil && w.Authorize(ctx, p, a, place.Space) != nil {
+		return access.Place{}, access.NoPlace()
+	}
+	return place, err
 }
 
 var barry = odcm.Principal{User: "user-barry", Name: "Barry", Roles: []odcm.Role{odcm.Administrator}}
@@ -246,14 +258,14 @@ func (w *world) On(_ context.Context, id odcm.InstanceID) (on []access.Place, _ 
 
 func (w *world) Places(context.Context) ([]access.Place, error) { return nil, errors.ErrUnsupported }
 
-func (w *world) Slot(context.Context, odcm.InstanceID) (access.Slot, bool, error) {
+func (w *world) Slot(context.Context, odcm.InstanceID) (push.Slot, bool, error) {
 	if !w.slot {
-		return access.Slot{}, false, nil
+		return push.Slot{}, false, nil
 	}
-	return access.Slot{Provider: provider}, true, nil
+	return push.Slot{Provider: provider}, true, nil
 }
 
-func (w *world) Server(ctx context.Context, id odcm.InstanceID) (access.Server, error) {
+func (w *world) Server(ctx context.Context, id odcm.InstanceID) (roster.Server, error) {
 	if w.wrap != nil && w.clients[id] == nil {
 		return w.wrap(nil), nil
 	}
@@ -375,7 +387,7 @@ func (w *world) members(team string) string {
 	return strings.Join(names, " ")
 }
 
-func (w *world) arrival(space odcm.SpaceID, id odcm.UserID) access.Acknowledgement {
+func (w *world) arrival(space odcm.SpaceID, id odcm.UserID) roster.Acknowledgement {
 	w.t.Helper()
 	rows, err := w.store.Acknowledgements(context.Background(), space, []odcm.UserID{id})
 	if err != nil || len(rows) != 1 {
@@ -386,7 +398,7 @@ func (w *world) arrival(space odcm.SpaceID, id odcm.UserID) access.Acknowledgeme
 
 // counting counts what is asked of a server, by sort.
 type counting struct {
-	access.Server
+	roster.Server
 	reads, writes int
 }
 

@@ -8,10 +8,11 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/access"
+	"odcm/manager/access/roster"
 )
 
 // Appender appends events in the transaction of a change. kit/eventlog.Log is one.
@@ -19,13 +20,13 @@ type Appender interface {
 	Append(ctx context.Context, tx *sql.Tx, events ...odcm.Event) error
 }
 
-// Pushes is an [access.PushStore] on a database.
+// Pushes is an [roster.Store] on a database.
 type Pushes struct {
 	db     *db.DB
 	events Appender
 }
 
-var _ access.PushStore = (*Pushes)(nil)
+var _ roster.Store = (*Pushes)(nil)
 
 //go:embed pushschema/*.sql
 var pushSchema embed.FS
@@ -39,10 +40,10 @@ func NewPushes(ctx context.Context, d *db.DB, events Appender) (*Pushes, error) 
 	return &Pushes{d, events}, d.Migrate(ctx, "access_push", steps)
 }
 
-// PushOf implements [access.PushStore].
-func (s *Pushes) PushOf(ctx context.Context, id odcm.SpaceID) (p access.PushState, err error) {
+// PushOf implements [roster.Store].
+func (s *Pushes) PushOf(ctx context.Context, id odcm.SpaceID) (p roster.PushState, err error) {
 	defer odcm.Wrap(&err, "read what was pushed to %s", id)
-	p = access.PushState{Space: id, Policy: access.Repair}
+	p = roster.PushState{Space: id, Policy: roster.Repair}
 	var applied, looked, revoke int64
 	var making string
 	err = s.db.Read().QueryRowContext(ctx, `SELECT instance_id, policy, wanted, revision, done, applied, looked, latest, failure, revoke_ms, making
@@ -57,8 +58,8 @@ func (s *Pushes) PushOf(ctx context.Context, id odcm.SpaceID) (p access.PushStat
 	return p, decode(making, &p.Making)
 }
 
-// SavePush implements [access.PushStore].
-func (s *Pushes) SavePush(ctx context.Context, p access.PushState, events ...odcm.Event) (err error) {
+// SavePush implements [roster.Store].
+func (s *Pushes) SavePush(ctx context.Context, p roster.PushState, events ...odcm.Event) (err error) {
 	defer odcm.Wrap(&err, "save what was pushed to %s", p.Space)
 	making, err := encode(p.Making)
 	if err != nil {
@@ -81,10 +82,10 @@ func (s *Pushes) append(ctx context.Context, tx *sql.Tx, events []odcm.Event) er
 	return s.events.Append(ctx, tx, events...)
 }
 
-// Accounts implements [access.PushStore].
-func (s *Pushes) Accounts(ctx context.Context, id odcm.InstanceID) (_ []access.Account, err error) {
+// Accounts implements [roster.Store].
+func (s *Pushes) Accounts(ctx context.Context, id odcm.InstanceID) (_ []roster.Account, err error) {
 	defer odcm.Wrap(&err, "list accounts of %s", id)
-	return db.Collect(ctx, s.db.Read(), func(row db.Row) (a access.Account, err error) {
+	return db.Collect(ctx, s.db.Read(), func(row db.Row) (a roster.Account, err error) {
 		var previous string
 		var changed int64
 		a.Instance = id
@@ -97,13 +98,13 @@ func (s *Pushes) Accounts(ctx context.Context, id odcm.InstanceID) (_ []access.A
 	}, `SELECT account, username, person_id, decision, origin, managed, active, applied, previous, changed FROM access_account WHERE instance_id = $1 ORDER BY account`, id)
 }
 
-// SaveAccounts implements [access.PushStore].
-func (s *Pushes) SaveAccounts(ctx context.Context, rows []access.Account, events ...odcm.Event) (err error) {
+// SaveAccounts implements [roster.Store].
+func (s *Pushes) SaveAccounts(ctx context.Context, rows []roster.Account, events ...odcm.Event) (err error) {
 	defer odcm.Wrap(&err, "save accounts")
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		for batch := range slices.Chunk(rows, 100) {
 			err := upsert(ctx, tx, "access_account", "instance_id, account", []string{"instance_id", "account", "username", "person_id", "decision", "origin",
-				"managed", "active", "applied", "previous", "changed"}, batch, func(a access.Account) []any {
+				"managed", "active", "applied", "previous", "changed"}, batch, func(a roster.Account) []any {
 				return []any{a.Instance, a.ID, a.Username, a.Person, a.Decision, a.Origin, bit(a.Managed), bit(a.Active), a.Applied, string(a.Previous), db.Millis(a.Changed)}
 			})
 			if err != nil {
@@ -114,7 +115,7 @@ func (s *Pushes) SaveAccounts(ctx context.Context, rows []access.Account, events
 	})
 }
 
-// DropAccounts implements [access.PushStore].
+// DropAccounts implements [roster.Store].
 func (s *Pushes) DropAccounts(ctx context.Context, id odcm.InstanceID, accounts []string) (err error) {
 	defer odcm.Wrap(&err, "drop accounts of %s", id)
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
@@ -128,10 +129,10 @@ func (s *Pushes) DropAccounts(ctx context.Context, id odcm.InstanceID, accounts 
 	})
 }
 
-// TeamStates implements [access.PushStore].
-func (s *Pushes) TeamStates(ctx context.Context, id odcm.SpaceID) (_ []access.TeamState, err error) {
+// TeamStates implements [roster.Store].
+func (s *Pushes) TeamStates(ctx context.Context, id odcm.SpaceID) (_ []roster.TeamState, err error) {
 	defer odcm.Wrap(&err, "list teams written in %s", id)
-	return db.Collect(ctx, s.db.Read(), func(row db.Row) (t access.TeamState, err error) {
+	return db.Collect(ctx, s.db.Read(), func(row db.Row) (t roster.TeamState, err error) {
 		var members, groups, kept, previous, drift string
 		var drifted, repaired int64
 		t.Space = id
@@ -143,8 +144,8 @@ func (s *Pushes) TeamStates(ctx context.Context, id odcm.SpaceID) (_ []access.Te
 	}, `SELECT team, name, mapped, members, groups, kept, previous, drift, drifted, repaired, repairs, failure FROM access_push_team WHERE space_id = $1 ORDER BY team`, id)
 }
 
-// SaveTeamState implements [access.PushStore].
-func (s *Pushes) SaveTeamState(ctx context.Context, t access.TeamState) (err error) {
+// SaveTeamState implements [roster.Store].
+func (s *Pushes) SaveTeamState(ctx context.Context, t roster.TeamState) (err error) {
 	defer odcm.Wrap(&err, "save what was written to team %s", t.Team)
 	lists := make([]string, 5)
 	for i, v := range []any{t.Members, t.Groups, t.Kept, t.Previous, t.Drift} {
@@ -162,26 +163,25 @@ func (s *Pushes) SaveTeamState(ctx context.Context, t access.TeamState) (err err
 	})
 }
 
-const arrivalColumns = "person_id, enter, wish, state, reason, since, applied, revision"
+const arrivalColumns = "space_id, person_id, enter, wish, state, reason, since, applied, revision"
 
-func (s *Pushes) arrivals(ctx context.Context, id odcm.SpaceID, where string, args ...any) ([]access.Acknowledgement, error) {
-	return db.Collect(ctx, s.db.Read(), func(row db.Row) (a access.Acknowledgement, err error) {
+func (s *Pushes) arrivals(ctx context.Context, where string, args ...any) ([]roster.Acknowledgement, error) {
+	return db.Collect(ctx, s.db.Read(), func(row db.Row) (a roster.Acknowledgement, err error) {
 		var since, applied int64
-		a.Space = id
-		err = row.Scan(&a.Person, &a.Enter, &a.Wish, &a.State, &a.Reason, &since, &applied, &a.Revision)
+		err = row.Scan(&a.Space, &a.Person, &a.Enter, &a.Wish, &a.State, &a.Reason, &since, &applied, &a.Revision)
 		a.Since, a.Applied = db.Time(since), db.Time(applied)
 		return a, err
-	}, "SELECT "+arrivalColumns+" FROM access_arrival WHERE space_id = $1"+where+" ORDER BY person_id", append([]any{id}, args...)...)
+	}, "SELECT "+arrivalColumns+" FROM access_arrival WHERE "+where+" ORDER BY space_id, person_id", args...)
 }
 
-// Acknowledgements implements [access.PushStore].
-func (s *Pushes) Acknowledgements(ctx context.Context, id odcm.SpaceID, people []odcm.UserID) (all []access.Acknowledgement, err error) {
+// Acknowledgements implements [roster.Store].
+func (s *Pushes) Acknowledgements(ctx context.Context, id odcm.SpaceID, people []odcm.UserID) (all []roster.Acknowledgement, err error) {
 	defer odcm.Wrap(&err, "list what arrived in %s", id)
 	if people == nil {
-		return s.arrivals(ctx, id, "")
+		return s.arrivals(ctx, "space_id = $1", id)
 	}
 	for batch := range slices.Chunk(people, 500) {
-		some, err := s.arrivals(ctx, id, " AND person_id IN "+db.In(2, len(batch)), db.Args(batch)...)
+		some, err := s.arrivals(ctx, "space_id = $1 AND person_id IN "+db.In(2, len(batch)), append([]any{id}, db.Args(batch)...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -190,18 +190,48 @@ func (s *Pushes) Acknowledgements(ctx context.Context, id odcm.SpaceID, people [
 	return all, nil
 }
 
-// Unarrived implements [access.PushStore].
-func (s *Pushes) Unarrived(ctx context.Context, id odcm.SpaceID) (_ []access.Acknowledgement, err error) {
+// Unarrived implements [roster.Store].
+func (s *Pushes) Unarrived(ctx context.Context, id odcm.SpaceID) (_ []roster.Acknowledgement, err error) {
 	defer odcm.Wrap(&err, "list what did not arrive in %s", id)
-	return s.arrivals(ctx, id, " AND state <> 'applied'")
+	return s.arrivals(ctx, "space_id = $1 AND state <> 'applied'", id)
 }
 
-// SaveAcknowledgements implements [access.PushStore].
-func (s *Pushes) SaveAcknowledgements(ctx context.Context, rows []access.Acknowledgement) (err error) {
+// Troubles implements [roster.Store].
+func (s *Pushes) Troubles(ctx context.Context, since, now time.Time) (_ []roster.Trouble, err error) {
+	defer odcm.Wrap(&err, "list where pushing fails")
+	return db.Collect(ctx, s.db.Read(), func(row db.Row) (t roster.Trouble, err error) {
+		var failing, revoke int64
+		err = row.Scan(&t.Space, &failing, &revoke)
+		t.Failing, t.Revoke = db.Time(failing), duration(revoke)
+		return t, err
+	}, `SELECT space_id, MAX(failing), MAX(revoke) FROM (
+		SELECT space_id, CASE WHEN applied > looked THEN applied ELSE looked END AS failing, 0 AS revoke FROM access_push WHERE failure <> ''
+		UNION ALL
+		SELECT space_id, 0, $2 - since FROM access_arrival WHERE enter = 0 AND state <> 'applied'
+		UNION ALL
+		SELECT space_id, 0, applied - since FROM access_arrival WHERE enter = 0 AND state = 'applied' AND applied >= $1
+	) AS t GROUP BY space_id ORDER BY space_id`, db.Millis(since), db.Millis(now))
+}
+
+// OfPerson implements [roster.Store].
+func (s *Pushes) OfPerson(ctx context.Context, person odcm.UserID, spaces []odcm.SpaceID) (all []roster.Acknowledgement, err error) {
+	defer odcm.Wrap(&err, "list where %s arrived", person)
+	for batch := range slices.Chunk(spaces, 500) {
+		some, err := s.arrivals(ctx, "person_id = $1 AND space_id IN "+db.In(2, len(batch)), append([]any{person}, db.Args(batch)...)...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// SaveAcknowledgements implements [roster.Store].
+func (s *Pushes) SaveAcknowledgements(ctx context.Context, rows []roster.Acknowledgement) (err error) {
 	defer odcm.Wrap(&err, "save what arrived")
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		for batch := range slices.Chunk(rows, 100) {
-			err := upsert(ctx, tx, "access_arrival", "space_id, person_id", strings.Split("space_id, "+arrivalColumns, ", "), batch, func(a access.Acknowledgement) []any {
+			err := upsert(ctx, tx, "access_arrival", "space_id, person_id", strings.Split(arrivalColumns, ", "), batch, func(a roster.Acknowledgement) []any {
 				return []any{a.Space, a.Person, bit(a.Enter), a.Wish, a.State, a.Reason, db.Millis(a.Since), db.Millis(a.Applied), a.Revision}
 			})
 			if err != nil {
@@ -212,7 +242,7 @@ func (s *Pushes) SaveAcknowledgements(ctx context.Context, rows []access.Acknowl
 	})
 }
 
-// ForgetSpace implements [access.PushStore].
+// ForgetSpace implements [roster.Store].
 func (s *Pushes) ForgetSpace(ctx context.Context, id odcm.SpaceID) (err error) {
 	defer odcm.Wrap(&err, "forget what was pushed to %s", id)
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
@@ -225,7 +255,7 @@ func (s *Pushes) ForgetSpace(ctx context.Context, id odcm.SpaceID) (err error) {
 	})
 }
 
-// ForgetInstance implements [access.PushStore].
+// ForgetInstance implements [roster.Store].
 func (s *Pushes) ForgetInstance(ctx context.Context, id odcm.InstanceID) (err error) {
 	defer odcm.Wrap(&err, "forget accounts of %s", id)
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {

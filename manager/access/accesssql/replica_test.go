@@ -10,6 +10,7 @@ import (
 	"odcm/manager/access"
 	"odcm/manager/access/accesssql"
 	"odcm/manager/access/accesstest"
+	"odcm/manager/access/admit"
 )
 
 // TestReplicasAgreeWithinASecond grants on one replica and revokes on another, each with its own connections to one
@@ -21,7 +22,7 @@ func TestReplicasAgreeWithinASecond(t *testing.T) {
 	w.AddPeople("Bob")
 	w.AddGroup("Developers", "Bob")
 	w.AddPlace("Payments", "instance-1")
-	replica := func() *access.Service {
+	replica := func() accesstest.Rooms {
 		d := dbtest.Open(t, url)
 		bus, err := signal.New(t.Context(), d)
 		if err != nil {
@@ -38,7 +39,7 @@ func TestReplicasAgreeWithinASecond(t *testing.T) {
 		}
 		o := w.Options(store, time.Now)
 		o.Bus = bus
-		s, err := access.New(t.Context(), o)
+		s, err := w.Open(t.Context(), o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +52,7 @@ func TestReplicasAgreeWithinASecond(t *testing.T) {
 		return s
 	}
 	a, b := replica(), replica()
-	agree := func(s *access.Service, want bool) {
+	agree := func(s accesstest.Rooms, want bool) {
 		t.Helper()
 		began := time.Now()
 		for tick := time.NewTicker(time.Millisecond); s.May("user-bob", "space-payments") != want; <-tick.C {
@@ -61,12 +62,12 @@ func TestReplicasAgreeWithinASecond(t *testing.T) {
 		}
 		t.Logf("the other replica says %t after %v", want, time.Since(began).Round(time.Millisecond))
 	}
-	g, err := a.Grant(t.Context(), accesstest.Barry, access.NewGrant{Space: "payments", Group: "Developers"})
+	g, err := a.Grants.Grant(t.Context(), accesstest.Barry, admit.NewGrant{Space: "payments", Group: "Developers"})
 	if err != nil || !a.May("user-bob", "space-payments") {
 		t.Fatal(g, err)
 	}
 	agree(b, true)
-	if err := b.Revoke(t.Context(), accesstest.Barry, g.ID); err != nil || b.May("user-bob", "space-payments") {
+	if err := b.Grants.Revoke(t.Context(), accesstest.Barry, g.ID); err != nil || b.May("user-bob", "space-payments") {
 		t.Fatal(err)
 	}
 	agree(a, false)

@@ -10,6 +10,8 @@ import (
 
 	"odcm"
 	"odcm/manager/access"
+	"odcm/manager/access/admit"
+	"odcm/manager/access/explain"
 )
 
 // Principals that tests ask as.
@@ -239,5 +241,19 @@ func (w *World) Options(store access.Store, now func() time.Time) access.Options
 	if store == nil {
 		store = NewMemory()
 	}
-	return access.Options{Store: store, Directory: w, People: w, Places: w, Authorizer: ByRole{}, Bus: Silent{}, Register: w, Teams: TeamsIn{w}, Now: now}
+	return access.Options{Store: store, Directory: w, People: w, Places: w, Authorizer: ByRole{}, Bus: Silent{}, Now: now}
+}
+
+// Rooms are the services of a world.
+type Rooms struct {
+	*access.Service
+	Grants  *admit.Service
+	Explain *explain.Service
+}
+
+// Open makes the services, whose store is that of the options. Nothing is known of what has arrived where arrived is nil.
+func (w *World) Open(ctx context.Context, o access.Options, arrived access.Acknowledgements) (Rooms, error) {
+	s, err := access.New(ctx, o)
+	g := admit.New(admit.Options{Access: s, Store: o.Store, People: o.People, Register: w, Teams: TeamsIn{w}, Arrived: arrived})
+	return Rooms{s, g, explain.New(explain.Options{Access: s, Grants: g, People: o.People, Places: o.Places, Arrived: arrived})}, err
 }

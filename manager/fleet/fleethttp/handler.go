@@ -34,7 +34,7 @@ func Register(o Options) {
 	may := func(p odcm.Principal) bool {
 		return h.Fleet.Authorizer.Authorize(context.Background(), p, fleet.ActionRead, "") == nil
 	}
-	h.Site.AddNav(web.NavItem{ID: "servers", Label: "Servers", Icon: "server", Href: "/servers", Order: 60, Show: may})
+	h.Site.AddNav(web.NavItem{ID: "servers", Label: "Servers", Icon: "server", Href: "/servers", Group: "Operate", Order: 70, Show: may})
 	h.Site.Handle("GET /servers", h.list)
 	h.Site.Handle("GET /servers/{id}", h.show)
 	h.Site.Handle("POST /servers/enrol", h.enrol)

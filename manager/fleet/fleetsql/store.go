@@ -117,6 +117,21 @@ func instance(ctx context.Context, q db.Querier, id odcm.InstanceID) (fleet.Inst
 	return found, err
 }
 
+// Placed tells of every instance on which server it is.
+func (s *Store) Placed(ctx context.Context) (map[odcm.InstanceID]odcm.ServerID, error) {
+	type pair struct {
+		instance odcm.InstanceID
+		server   odcm.ServerID
+	}
+	pairs, err := db.Collect(ctx, s.d.Read(), func(row db.Row) (p pair, err error) { return p, row.Scan(&p.instance, &p.server) },
+		`SELECT id, server_id FROM fleet_instance`)
+	on := make(map[odcm.InstanceID]odcm.ServerID, len(pairs))
+	for _, p := range pairs {
+		on[p.instance] = p.server
+	}
+	return on, err
+}
+
 // lock takes the server's row by a write that changes nothing, so that on PostgreSQL too the changes to one server and its
 // instances take turns.
 func lock(ctx context.Context, tx *sql.Tx, id odcm.ServerID) error { return add(ctx, tx, id, 0) }

@@ -207,6 +207,9 @@ func (s stores) launch(ctx context.Context) {
 	if kept != want {
 		s.t.Errorf("kept %+v, want %+v", kept, want)
 	}
+	if on, err := s.store.Placed(ctx); err != nil || on[want.ID] != server.ID {
+		s.t.Errorf("it is on %q, %v, and was put on %s", on[want.ID], err, server.ID)
+	}
 	other := want
 	other.Name = "another"
 	kept, created, err = s.store.Launch(ctx, other, event("fleet.instance-desired", string(want.ID)))
@@ -319,6 +322,9 @@ func (s stores) removed(ctx context.Context) {
 	}
 	if server, err := s.store.Server(ctx, i.Server); err != nil || server.DesiredRevision != 4 {
 		s.t.Errorf("revision %d, %v", server.DesiredRevision, err)
+	}
+	if on, err := s.store.Placed(ctx); err != nil || on[i.ID] != "" {
+		s.t.Errorf("it is on %q still, %v", on[i.ID], err)
 	}
 }
 

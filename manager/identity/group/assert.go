@@ -6,14 +6,14 @@ import (
 	"slices"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/group/graph"
+	"odcm/manager/identity/person"
 )
 
 // Assert replaces the person's memberships in groups of this provider, and of no other. Groups that are heard of for the
 // first time are made, and renamed where the provider calls them otherwise now. Where nothing is new it writes nothing, so
 // that it costs one query at each sign-in.
-func (s *Service) Assert(ctx context.Context, user odcm.UserID, provider odcm.ProviderID, groups []identity.ExternalGroup) (err error) {
+func (s *Service) Assert(ctx context.Context, user odcm.UserID, provider odcm.ProviderID, groups []person.ExternalGroup) (err error) {
 	defer odcm.Wrap(&err, "assert groups of %s", user)
 	want, err := tidy(provider, groups)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Service) Assert(ctx context.Context, user odcm.UserID, provider odcm.Pr
 }
 
 // tidy checks what a provider says its groups are, by their identifiers.
-func tidy(provider odcm.ProviderID, groups []identity.ExternalGroup) (map[string]string, error) {
+func tidy(provider odcm.ProviderID, groups []person.ExternalGroup) (map[string]string, error) {
 	if provider == "" {
 		return nil, odcm.E(odcm.Invalid, "group.provider-missing", "Say which provider the groups are of.")
 	}
@@ -141,7 +141,7 @@ func (s *Service) remember(ctx context.Context, tx Tx, provider odcm.ProviderID,
 
 // Remember makes external groups that were picked from a directory before anybody in them signed in. It returns them in
 // the order given. Adding them somewhere is what is authorised.
-func (s *Service) Remember(ctx context.Context, provider odcm.ProviderID, groups []identity.ExternalGroup) (_ []Group, err error) {
+func (s *Service) Remember(ctx context.Context, provider odcm.ProviderID, groups []person.ExternalGroup) (_ []Group, err error) {
 	defer odcm.Wrap(&err, "remember groups of %s", provider)
 	want, err := tidy(provider, groups)
 	if err != nil {
@@ -169,9 +169,9 @@ func (s *Service) Remember(ctx context.Context, provider odcm.ProviderID, groups
 }
 
 // Push changes who is in one group of a provider, as a directory that pushes says. Users who are not known are left out.
-func (s *Service) Push(ctx context.Context, provider odcm.ProviderID, group identity.ExternalGroup, join, leave []odcm.UserID) (_ Group, err error) {
+func (s *Service) Push(ctx context.Context, provider odcm.ProviderID, group person.ExternalGroup, join, leave []odcm.UserID) (_ Group, err error) {
 	defer odcm.Wrap(&err, "push group %s", group.ID)
-	want, err := tidy(provider, []identity.ExternalGroup{group})
+	want, err := tidy(provider, []person.ExternalGroup{group})
 	if err != nil {
 		return Group{}, err
 	}

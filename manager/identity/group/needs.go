@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/group/graph"
+	"odcm/manager/identity/person"
 )
 
 // Store keeps groups and memberships. It reads users, whom package identity keeps, in the same database.
@@ -122,7 +122,7 @@ func (m Member) Position() Position {
 	if m.Group != nil {
 		return Position{Kind: "group", Name: Fold(m.Group.Name), ID: string(m.Group.ID)}
 	}
-	_, key, _ := identity.ParseUsername(m.User.Username) // as identity sorts them; it was checked when the user was made
+	_, key, _ := person.ParseUsername(m.User.Username) // as identity sorts them; it was checked when the user was made
 	return Position{Kind: "user", Name: key, ID: string(m.User.ID)}
 }
 
@@ -138,7 +138,7 @@ type User struct {
 type Pickers interface {
 	Sources(ctx context.Context) ([]Source, error)
 	// FindGroups returns groups whose name contains the text, at most limit.
-	FindGroups(ctx context.Context, provider odcm.ProviderID, text string, limit int) ([]identity.ExternalGroup, error)
+	FindGroups(ctx context.Context, provider odcm.ProviderID, text string, limit int) ([]person.ExternalGroup, error)
 }
 
 // Source is a provider that has groups.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // Choice is what a picker offers: a user, a group, or a group of a directory that is not known here yet.
@@ -72,10 +72,10 @@ func (s *Service) Pick(ctx context.Context, p odcm.Principal, text string) (_ []
 }
 
 // ask asks all directories at the same time.
-func (s *Service) ask(ctx context.Context, sources []Source, text string) (found [][]identity.ExternalGroup, silent []string) {
+func (s *Service) ask(ctx context.Context, sources []Source, text string) (found [][]person.ExternalGroup, silent []string) {
 	ctx, cancel := context.WithTimeout(ctx, pickWithin)
 	defer cancel()
-	found, failed := make([][]identity.ExternalGroup, len(sources)), make([]error, len(sources))
+	found, failed := make([][]person.ExternalGroup, len(sources)), make([]error, len(sources))
 	var wg sync.WaitGroup
 	for i, src := range sources {
 		if src.Picks {
@@ -127,7 +127,7 @@ func (s *Service) picked(ctx context.Context, x External, name string) (Group, e
 	if g, ok := known[x.ID]; ok {
 		return g, nil
 	}
-	made, err := s.Remember(ctx, x.Provider, []identity.ExternalGroup{{ID: x.ID, Name: name}})
+	made, err := s.Remember(ctx, x.Provider, []person.ExternalGroup{{ID: x.ID, Name: name}})
 	if err != nil {
 		return Group{}, err
 	}

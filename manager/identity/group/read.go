@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // MaxPage is how many a page of any list holds at most.
@@ -286,7 +286,7 @@ func (s *Service) resolve(ctx context.Context, p odcm.Principal, ref string) (od
 	if found, err := s.o.Store.Users(ctx, []odcm.UserID{odcm.UserID(ref)}); err != nil || len(found) > 0 {
 		return odcm.UserID(ref), "", err
 	}
-	if _, key, err := identity.ParseUsername(ref); err == nil {
+	if _, key, err := person.ParseUsername(ref); err == nil {
 		if u, err := s.o.Store.UserNamed(ctx, key); odcm.KindOf(err) != odcm.NotFound {
 			return u.ID, "", err
 		}

@@ -5,7 +5,8 @@ import (
 	"strings"
 
 	"odcm/kit/web"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 // intent is what a person meant to do when he went to a provider, if not plainly to sign in: it waits in a cookie that only
@@ -50,7 +51,7 @@ func (h *handler) meant(w http.ResponseWriter, r *http.Request) (i intent) {
 // arrive ends a redirect to a provider, or a ticket's check, that told who the person is: it links the identity where he
 // meant to, takes up his invitation, or signs him in; then it leads to target, a path on this site. An error is for people:
 // the sign-in page shows it.
-func (h *handler) arrive(w http.ResponseWriter, r *http.Request, meant intent, a identity.Assertion, target string) error {
+func (h *handler) arrive(w http.ResponseWriter, r *http.Request, meant intent, a person.Assertion, target string) error {
 	p := web.Principal(r.Context())
 	if user, ok := strings.CutPrefix(string(meant), string(linking)); ok && p.User != "" && user == string(p.User) {
 		if _, err := h.Service.Link(r.Context(), p, p.User, a); err != nil {
@@ -75,7 +76,7 @@ func (h *handler) arrive(w http.ResponseWriter, r *http.Request, meant intent, a
 }
 
 // enter gives the browser its session. Whoever's session it had before ends: a new sign-in never leaves an old way in behind.
-func (h *handler) enter(w http.ResponseWriter, r *http.Request, secret string, session identity.Session, target string) error {
+func (h *handler) enter(w http.ResponseWriter, r *http.Request, secret string, session session.Session, target string) error {
 	if old := web.SessionToken(r, h.Secure); old != "" {
 		if err := h.Service.SignOut(r.Context(), old, h.client(r)); err != nil {
 			return err

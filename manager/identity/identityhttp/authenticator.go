@@ -8,6 +8,7 @@ import (
 	"odcm"
 	"odcm/kit/web"
 	"odcm/manager/identity"
+	"odcm/manager/identity/session"
 )
 
 // Authenticator tells who sent a request: by the header "Authorization: Bearer odcm_...", or else by the session cookie.
@@ -28,8 +29,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (odcm.Principal, error) {
 	return found.Principal, err
 }
 
-func (a *Authenticator) authentication(r *http.Request) (identity.Authentication, error) {
-	var secret identity.Secret
+func (a *Authenticator) authentication(r *http.Request) (session.Authentication, error) {
+	var secret session.Secret
 	if key, ok := bearer(r.Header); ok {
 		secret.APIKey = key
 	} else {
@@ -39,8 +40,8 @@ func (a *Authenticator) authentication(r *http.Request) (identity.Authentication
 }
 
 // BySession tells whose browser asks, by its session and by nothing else.
-func (a *Authenticator) BySession(r *http.Request) (identity.Authentication, error) {
-	return a.Service.Authenticate(r.Context(), identity.Secret{Session: web.SessionToken(r, a.Secure)}, a.address(r))
+func (a *Authenticator) BySession(r *http.Request) (session.Authentication, error) {
+	return a.Service.Authenticate(r.Context(), session.Secret{Session: web.SessionToken(r, a.Secure)}, a.address(r))
 }
 
 // SignOut ends the browser's session and takes its cookie away.
@@ -67,8 +68,8 @@ func bearer(h http.Header) (key string, ok bool) {
 }
 
 // client is where the request comes from.
-func (a *Authenticator) client(r *http.Request) identity.Client {
-	return identity.Client{Address: a.address(r), UserAgent: r.UserAgent()}
+func (a *Authenticator) client(r *http.Request) session.Client {
+	return session.Client{Address: a.address(r), UserAgent: r.UserAgent()}
 }
 
 // address is that of the nearest sender who is not one of our proxies. X-Forwarded-For is read from its end, since only

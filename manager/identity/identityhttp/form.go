@@ -8,18 +8,19 @@ import (
 	"odcm"
 	"odcm/kit/web"
 	"odcm/kit/web/design"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 type profileForm struct {
-	identity.Person
+	person.Person
 	Theme                             string
 	Profile, Password, Email, Picture fault
 	Mails                             bool // a link can be mailed to verify an address
 }
 
 type keyList struct {
-	Keys    []identity.APIKey
+	Keys    []session.APIKey
 	Made    shownKey
 	Fault   fault
 	Purpose string
@@ -29,8 +30,8 @@ type keyList struct {
 }
 
 type sessionList struct {
-	Sessions []identity.Session
-	Here     identity.SessionID
+	Sessions []session.Session
+	Here     session.ID
 	Next     string
 	Later    bool // not the first page
 }

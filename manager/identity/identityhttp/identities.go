@@ -7,12 +7,12 @@ import (
 
 	"odcm"
 	"odcm/kit/web"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // identityList is what the page "Ways to sign in" shows.
 type identityList struct {
-	identity.Person
+	person.Person
 	Names map[odcm.ProviderID]string
 	Ways  []offer // that can be linked
 }
@@ -20,7 +20,7 @@ type identityList struct {
 // last tells whether an identity is the only way in.
 func (l identityList) last() bool { return len(l.Identities) == 1 && !l.HasPassword }
 
-func (l identityList) name(i identity.Identity) string {
+func (l identityList) name(i person.Identity) string {
 	if name := l.Names[i.Provider]; name != "" {
 		return name
 	}
@@ -56,7 +56,7 @@ func (h *handler) providerNames(ctx context.Context) (map[odcm.ProviderID]string
 // linkIdentity sends the person to the provider. It is a form, so that no other site's link can begin it.
 func (h *handler) linkIdentity(w http.ResponseWriter, r *http.Request) error {
 	p := web.Principal(r.Context())
-	if p.User == identity.Guest {
+	if p.User == person.Guest {
 		return odcm.E(odcm.Denied, "identity.guest-fixed", "Sign in first: a guest has nothing of his own.")
 	}
 	return h.goTo(w, r, r.PostFormValue("way"), linking+intent(p.User))
@@ -81,7 +81,7 @@ func (h *handler) goTo(w http.ResponseWriter, r *http.Request, href string, i in
 
 func (h *handler) unlinkIdentity(w http.ResponseWriter, r *http.Request) error {
 	p := web.Principal(r.Context())
-	if err := h.Service.Unlink(r.Context(), p, p.User, identity.IdentityID(r.PathValue("id"))); err != nil {
+	if err := h.Service.Unlink(r.Context(), p, p.User, person.IdentityID(r.PathValue("id"))); err != nil {
 		return err
 	}
 	h.site.Flash(w, r, "success", "You cannot sign in that way any more.")

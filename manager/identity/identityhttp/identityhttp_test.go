@@ -24,6 +24,9 @@ import (
 	"odcm/manager/identity"
 	"odcm/manager/identity/identityhttp"
 	"odcm/manager/identity/identitysql"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/role"
+	"odcm/manager/identity/session"
 )
 
 const password = "correct horse"
@@ -56,7 +59,7 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	s := identity.New(identity.Options{Store: store, Bus: bus, Authorizer: identity.NewAuthorizer(), Logger: quiet})
+	s := identity.New(identity.Options{Store: store, Bus: bus, Authorizer: role.NewAuthorizer(), Logger: quiet})
 	auth := &identityhttp.Authenticator{Service: s, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	site := web.New(web.Options{Authenticator: auth, Logger: quiet})
 	site.Handle("GET /{$}", func(w http.ResponseWriter, r *http.Request) error {
@@ -421,7 +424,7 @@ func TestAddressBehindProxies(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = c.remote
 		r.Header["X-Forwarded-For"] = c.forwarded
-		secret, _, err := b.service.CreateKey(t.Context(), b.bob, identity.NewKey{Purpose: name})
+		secret, _, err := b.service.CreateKey(t.Context(), b.bob, session.NewKey{Purpose: name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -455,10 +458,10 @@ func nobody() *identity.Service {
 
 type empty struct{ identity.Store }
 
-func (empty) SessionByToken(context.Context, string) (identity.Session, identity.User, error) {
-	return identity.Session{}, identity.User{}, odcm.E(odcm.NotFound, "", "")
+func (empty) SessionByToken(context.Context, string) (session.Session, person.User, error) {
+	return session.Session{}, person.User{}, odcm.E(odcm.NotFound, "", "")
 }
 
-func (empty) KeyByToken(context.Context, string) (identity.APIKey, identity.User, error) {
-	return identity.APIKey{}, identity.User{}, odcm.E(odcm.NotFound, "", "")
+func (empty) KeyByToken(context.Context, string) (session.APIKey, person.User, error) {
+	return session.APIKey{}, person.User{}, odcm.E(odcm.NotFound, "", "")
 }

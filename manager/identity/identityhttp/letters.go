@@ -7,14 +7,15 @@ import (
 
 	"odcm"
 	"odcm/kit/web"
-	"odcm/manager/identity"
 	"odcm/manager/identity/letter"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 // letterForm is the page that a letter's link opens.
 type letterForm struct {
 	Link    string // the secret
-	Who     identity.Person
+	Who     person.Person
 	Letter  letter.Letter
 	Ways    []offer
 	Fault   fault
@@ -101,7 +102,7 @@ func (h *handler) acceptInvitation(w http.ResponseWriter, r *http.Request) error
 	}
 	password, err := twice(r)
 	var secret string
-	var session identity.Session
+	var session session.Session
 	if err == nil {
 		secret, session, err = h.letters.Accept(r.Context(), f.Link, password, h.client(r))
 	}

@@ -28,7 +28,9 @@ import (
 	"odcm/manager/identity/identityhttp"
 	"odcm/manager/identity/identitysql"
 	"odcm/manager/identity/letter"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
+	"odcm/manager/identity/role"
 )
 
 // box is where mail goes.
@@ -74,9 +76,9 @@ func setupLetters(t *testing.T) *letterBundle {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	s := identity.New(identity.Options{Store: store, Bus: bus, Authorizer: identity.NewAuthorizer(), Logger: quiet})
-	b := &letterBundle{contoso: &partner{who: identity.Assertion{Provider: "provider-contoso", Subject: "t/geoff", Method: "oidc", Username: "geoff"}}, box: &box{}}
-	b.letters = letter.New(letter.Options{People: s, Store: store.Letters(b.box), Authorizer: identity.NewAuthorizer(), Outbox: b.box,
+	s := identity.New(identity.Options{Store: store, Bus: bus, Authorizer: role.NewAuthorizer(), Logger: quiet})
+	b := &letterBundle{contoso: &partner{who: person.Assertion{Provider: "provider-contoso", Subject: "t/geoff", Method: "oidc", Username: "geoff"}}, box: &box{}}
+	b.letters = letter.New(letter.Options{People: s, Store: store.Letters(b.box), Authorizer: role.NewAuthorizer(), Outbox: b.box,
 		PublicURL: func() string { return "https://odcm.example.com" }, Pace: time.Millisecond, Logger: quiet})
 	auth := &identityhttp.Authenticator{Service: s}
 	site := web.New(web.Options{Authenticator: auth, Logger: quiet})

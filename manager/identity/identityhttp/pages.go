@@ -13,6 +13,7 @@ import (
 	"odcm/manager/identity"
 	"odcm/manager/identity/letter"
 	"odcm/manager/identity/picture"
+	"odcm/manager/identity/session"
 )
 
 // handler serves the room's pages and operations.
@@ -167,7 +168,7 @@ func (h *handler) keysPage(w http.ResponseWriter, r *http.Request) error {
 
 func (h *handler) renderKeys(w http.ResponseWriter, r *http.Request, status int, made shownKey, fault error) error {
 	p, before := web.Principal(r.Context()), r.URL.Query().Get("before")
-	keys, err := h.Service.Keys(r.Context(), p, identity.KeyID(before), pageSize+1)
+	keys, err := h.Service.Keys(r.Context(), p, session.KeyID(before), pageSize+1)
 	if err != nil {
 		return err
 	}
@@ -184,7 +185,7 @@ func (h *handler) renderKeys(w http.ResponseWriter, r *http.Request, status int,
 
 // createKey answers with the page itself, not with a redirect: the secret is shown in this one answer and kept nowhere.
 func (h *handler) createKey(w http.ResponseWriter, r *http.Request) error {
-	n := identity.NewKey{Purpose: r.PostFormValue("purpose")}
+	n := session.NewKey{Purpose: r.PostFormValue("purpose")}
 	days, err := strconv.Atoi(r.PostFormValue("days"))
 	if err != nil || days < 0 || days > 3650 {
 		return odcm.E(odcm.Invalid, "identity.expiry-invalid", "Choose how long the key is to work.").OnField("days")
@@ -200,7 +201,7 @@ func (h *handler) createKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) deleteKey(w http.ResponseWriter, r *http.Request) error {
-	if err := h.Service.DeleteKey(r.Context(), web.Principal(r.Context()), identity.KeyID(r.PathValue("id"))); err != nil {
+	if err := h.Service.DeleteKey(r.Context(), web.Principal(r.Context()), session.KeyID(r.PathValue("id"))); err != nil {
 		return err
 	}
 	h.site.Flash(w, r, "success", "The API key was revoked.")
@@ -214,7 +215,7 @@ func (h *handler) sessionsPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	before := r.URL.Query().Get("before")
-	sessions, err := h.Service.Sessions(r.Context(), here.Principal, identity.SessionID(before), pageSize+1)
+	sessions, err := h.Service.Sessions(r.Context(), here.Principal, session.ID(before), pageSize+1)
 	if err != nil {
 		return err
 	}
@@ -227,7 +228,7 @@ func (h *handler) sessionsPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) endSession(w http.ResponseWriter, r *http.Request) error {
-	if err := h.Service.EndSession(r.Context(), web.Principal(r.Context()), identity.SessionID(r.PathValue("id"))); err != nil {
+	if err := h.Service.EndSession(r.Context(), web.Principal(r.Context()), session.ID(r.PathValue("id"))); err != nil {
 		return err
 	}
 	h.site.Flash(w, r, "success", "The session was ended.")

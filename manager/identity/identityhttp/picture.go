@@ -9,12 +9,12 @@ import (
 
 	"odcm"
 	"odcm/kit/web"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/picture"
 )
 
 // PictureURL is where a user's picture is; it changes with the picture, so that browsers may keep it. "" where there is none.
-func PictureURL(u identity.User) string {
+func PictureURL(u person.User) string {
 	if u.Picture == "" {
 		return ""
 	}

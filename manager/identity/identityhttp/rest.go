@@ -12,6 +12,7 @@ import (
 	"odcm/api"
 	"odcm/kit/web"
 	"odcm/manager/identity"
+	"odcm/manager/identity/session"
 )
 
 // answer is a body without more.
@@ -57,7 +58,7 @@ func (h *handler) withClient(c huma.Context, next func(huma.Context)) {
 }
 
 func (h *handler) apiSignIn(ctx context.Context, in *struct{ Body api.SignIn }) (*answer[api.CreatedAPIKey], error) {
-	from, _ := ctx.Value(clientKey{}).(identity.Client)
+	from, _ := ctx.Value(clientKey{}).(session.Client)
 	if in.Body.Purpose == "" {
 		in.Body.Purpose = "odcm login"
 	}
@@ -82,7 +83,7 @@ func (h *handler) apiMe(ctx context.Context, _ *struct{}) (*answer[api.Me], erro
 }
 
 func (h *handler) apiKeys(ctx context.Context, in *onePage) (*answer[api.Page[api.APIKey]], error) {
-	before, err := web.ReadCursor[identity.KeyID](in.Cursor)
+	before, err := web.ReadCursor[session.KeyID](in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func (h *handler) apiKeys(ctx context.Context, in *onePage) (*answer[api.Page[ap
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(keys, in.Limit, toAPIKey, func(k identity.APIKey) identity.KeyID { return k.ID }), nil
+	return pageOf(keys, in.Limit, toAPIKey, func(k session.APIKey) session.KeyID { return k.ID }), nil
 }
 
 // pageOf makes a page of the first limit of all; one more than that tells that there is another page.
@@ -106,7 +107,7 @@ func pageOf[T, A any, K ~string](all []T, limit int, to func(T) A, key func(T) K
 	return &answer[api.Page[A]]{p}
 }
 
-func toAPIKey(k identity.APIKey) api.APIKey {
+func toAPIKey(k session.APIKey) api.APIKey {
 	return api.APIKey{ID: string(k.ID), Prefix: k.Prefix, Purpose: k.Purpose, Created: k.Created, Expires: optional(k.Expires), LastUsed: optional(k.Used)}
 }
 
@@ -118,7 +119,7 @@ func optional(t time.Time) *time.Time {
 }
 
 func (h *handler) apiCreateKey(ctx context.Context, in *struct{ Body api.NewAPIKey }) (*answer[api.CreatedAPIKey], error) {
-	n := identity.NewKey{Purpose: in.Body.Purpose}
+	n := session.NewKey{Purpose: in.Body.Purpose}
 	if in.Body.Expires != nil {
 		if in.Body.Expires.IsZero() {
 			return nil, odcm.E(odcm.Invalid, "identity.expiry-invalid", "Leave expires out for a key that never expires.").OnField("expires")
@@ -133,11 +134,11 @@ func (h *handler) apiCreateKey(ctx context.Context, in *struct{ Body api.NewAPIK
 }
 
 func (h *handler) apiDeleteKey(ctx context.Context, in *byID) (*struct{}, error) {
-	return nil, h.Service.DeleteKey(ctx, web.Principal(ctx), identity.KeyID(in.ID))
+	return nil, h.Service.DeleteKey(ctx, web.Principal(ctx), session.KeyID(in.ID))
 }
 
 func (h *handler) apiSessions(ctx context.Context, in *onePage) (*answer[api.Page[api.Session]], error) {
-	before, err := web.ReadCursor[identity.SessionID](in.Cursor)
+	before, err := web.ReadCursor[session.ID](in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +146,11 @@ func (h *handler) apiSessions(ctx context.Context, in *onePage) (*answer[api.Pag
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(sessions, in.Limit, func(s identity.Session) api.Session {
+	return pageOf(sessions, in.Limit, func(s session.Session) api.Session {
 		return api.Session{ID: string(s.ID), Method: s.Method, Created: s.Created, LastSeen: s.Seen, Expires: s.Expires, Address: s.Address, UserAgent: s.UserAgent}
-	}, func(s identity.Session) identity.SessionID { return s.ID }), nil
+	}, func(s session.Session) session.ID { return s.ID }), nil
 }
 
 func (h *handler) apiEndSession(ctx context.Context, in *byID) (*struct{}, error) {
-	return nil, h.Service.EndSession(ctx, web.Principal(ctx), identity.SessionID(in.ID))
+	return nil, h.Service.EndSession(ctx, web.Principal(ctx), session.ID(in.ID))
 }

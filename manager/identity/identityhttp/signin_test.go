@@ -27,14 +27,16 @@ import (
 	"odcm/manager/identity"
 	"odcm/manager/identity/identityhttp"
 	"odcm/manager/identity/identitysql"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
+	"odcm/manager/identity/role"
 )
 
 // partner is a provider that knows one person.
 type partner struct {
 	mu    sync.Mutex
 	begun []provider.Flow
-	who   identity.Assertion
+	who   person.Assertion
 	err   error
 }
 
@@ -48,14 +50,14 @@ func (u *partner) Begin(_ context.Context, f provider.Flow) (string, error) {
 	return "https://login.contoso.example/authorize?" + url.Values{"state": {f.State}}.Encode(), u.err
 }
 
-func (u *partner) Finish(_ context.Context, f provider.Flow, got url.Values) (identity.Assertion, error) {
+func (u *partner) Finish(_ context.Context, f provider.Flow, got url.Values) (person.Assertion, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.err != nil {
-		return identity.Assertion{}, u.err
+		return person.Assertion{}, u.err
 	}
 	if got.Get("state") != f.State || !slices.Contains(u.begun, f) {
-		return identity.Assertion{}, errors.New("a flow that was not begun")
+		return person.Assertion{}, errors.New("a flow that was not begun")
 	}
 	return u.who, nil
 }
@@ -65,9 +67,9 @@ type tickets struct{ partner }
 
 func (u *tickets) Begin() {} // it does not redirect
 
-func (u *tickets) Accept(_ context.Context, token []byte, _ string) (identity.Assertion, []byte, error) {
+func (u *tickets) Accept(_ context.Context, token []byte, _ string) (person.Assertion, []byte, error) {
 	if string(token) != "ticket" {
-		return identity.Assertion{}, nil, odcm.E(odcm.Unauthenticated, "kerberos.ticket-invalid", "The ticket is not right.")
+		return person.Assertion{}, nil, odcm.E(odcm.Unauthenticated, "kerberos.ticket-invalid", "The ticket is not right.")
 	}
 	return u.who, []byte("welcome"), nil
 }
@@ -117,7 +119,7 @@ func setupSignIn(t testing.TB) *signInBundle {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	s := identity.New(identity.Options{Store: store, Bus: bus, Authorizer: identity.NewAuthorizer(), Logger: quiet})
+	s := identity.New(identity.Options{Store: store, Bus: bus, Authorizer: role.NewAuthorizer(), Logger: quiet})
 	auth := &identityhttp.Authenticator{Service: s, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	site := web.New(web.Options{Authenticator: auth, Logger: quiet})
 	site.Handle("GET /{$}", func(w http.ResponseWriter, r *http.Request) error {
@@ -125,10 +127,10 @@ func setupSignIn(t testing.TB) *signInBundle {
 		return err
 	})
 	b := &signInBundle{events: log, contoso: &partner{}, clock: new(atomic.Int64)}
-	b.contoso.who = identity.Assertion{Provider: "provider-contoso", Subject: "t/geoff", Method: "oidc", Username: "geoff", DisplayName: "Geoff Outsider",
+	b.contoso.who = person.Assertion{Provider: "provider-contoso", Subject: "t/geoff", Method: "oidc", Username: "geoff", DisplayName: "Geoff Outsider",
 		Email: "geoff@contoso.example", Admit: true}
 	windows := &tickets{}
-	windows.who = identity.Assertion{Provider: "provider-ad", Subject: "guid", Method: "kerberos", Username: "alice", DisplayName: "Alice", Admit: true}
+	windows.who = person.Assertion{Provider: "provider-ad", Subject: "guid", Method: "kerberos", Username: "alice", DisplayName: "Alice", Admit: true}
 	b.ways = &ways{
 		list: []provider.Provider{{ID: "provider-contoso", Kind: provider.EntraID, Name: "Contoso"}, {ID: "provider-ad", Kind: provider.ActiveDirectory, Name: "Example"},
 			{ID: "provider-broken", Kind: provider.OpenID, Name: "Broken"}},

@@ -13,8 +13,10 @@ import (
 	"odcm/kit/db/dbtest"
 	"odcm/kit/eventlog"
 	"odcm/kit/signal"
-	"odcm/manager/identity"
 	"odcm/manager/identity/identitysql"
+	"odcm/manager/identity/password"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -46,18 +48,18 @@ func event(typ, subject string) odcm.Event {
 	return odcm.NewEvent(odcm.System, typ, subject, "", nil, nil)
 }
 
-func user(t *testing.T, s bundle, name string, roles ...odcm.Role) identity.User {
+func user(t *testing.T, s bundle, name string, roles ...odcm.Role) person.User {
 	t.Helper()
-	u := identity.User{ID: odcm.NewID[odcm.UserID]("user"), Username: name, DisplayName: name + "'s name", Roles: roles, Revision: 1, Created: start}
+	u := person.User{ID: odcm.NewID[odcm.UserID]("user"), Username: name, DisplayName: name + "'s name", Roles: roles, Revision: 1, Created: start}
 	if err := s.CreateUser(t.Context(), u, name, "hash of "+name, event("identity.user-created", string(u.ID))); err != nil {
 		t.Fatal(err)
 	}
 	return u
 }
 
-func session(t *testing.T, s bundle, u identity.User, token string) identity.Session {
+func signedIn(t *testing.T, s bundle, u person.User, token string) session.Session {
 	t.Helper()
-	n := identity.Session{ID: odcm.NewID[identity.SessionID]("session"), User: u.ID, Method: "password", Created: start, Seen: start,
+	n := session.Session{ID: odcm.NewID[session.ID]("session"), User: u.ID, Method: "password", Created: start, Seen: start,
 		Expires: start.Add(time.Hour), Address: "192.0.2.1", UserAgent: "Firefox"}
 	if err := s.CreateSession(t.Context(), n, token, event("identity.signed-in", string(u.ID))); err != nil {
 		t.Fatal(err)
@@ -65,9 +67,9 @@ func session(t *testing.T, s bundle, u identity.User, token string) identity.Ses
 	return n
 }
 
-func key(t *testing.T, s bundle, u identity.User, token string, expires time.Time) identity.APIKey {
+func key(t *testing.T, s bundle, u person.User, token string, expires time.Time) session.APIKey {
 	t.Helper()
-	k := identity.APIKey{ID: odcm.NewID[identity.KeyID]("apikey"), User: u.ID, Prefix: "odcm_abc", Purpose: "a test", Created: start, Expires: expires}
+	k := session.APIKey{ID: odcm.NewID[session.KeyID]("apikey"), User: u.ID, Prefix: "odcm_abc", Purpose: "a test", Created: start, Expires: expires}
 	if err := s.CreateKey(t.Context(), k, token, event("identity.api-key-created", string(k.ID))); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +118,7 @@ func TestUsers(t *testing.T) {
 			t.Errorf("%d events of one creation and one refusal", n)
 		}
 
-		guest := identity.User{ID: "user-guest", Username: "guest", DisplayName: "Guest", Revision: 1, Created: start}
+		guest := person.User{ID: "user-guest", Username: "guest", DisplayName: "Guest", Revision: 1, Created: start}
 		if err := s.CreateUser(ctx, guest, "guest", "", event("identity.user-created", "user-guest")); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +128,7 @@ func TestUsers(t *testing.T) {
 	})
 }
 
-func equal(a, b identity.User) bool {
+func equal(a, b person.User) bool {
 	return a.ID == b.ID && a.Username == b.Username && a.DisplayName == b.DisplayName && slices.Equal(a.Roles, b.Roles) &&
 		a.Disabled == b.Disabled && a.Revision == b.Revision && a.Created.Equal(b.Created)
 }
@@ -136,7 +138,7 @@ func TestUpdateUser(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := t.Context(), open(t, d)
 		ann, bob := user(t, s, "ann", odcm.Administrator), user(t, s, "bob", odcm.Administrator)
-		session(t, s, bob, "token of bob")
+		signedIn(t, s, bob, "token of bob")
 
 		bob.Disabled = true
 		if err := s.UpdateUser(ctx, bob, event("identity.user-updated", string(bob.ID))); err != nil {
@@ -166,7 +168,7 @@ func TestTwoAdministratorsCannotDemoteEachOther(t *testing.T) {
 		s := open(t, d)
 		var refused [2]error
 		var wg sync.WaitGroup
-		for i, u := range []identity.User{user(t, s, "ann", odcm.Administrator), user(t, s, "bob", odcm.Administrator)} {
+		for i, u := range []person.User{user(t, s, "ann", odcm.Administrator), user(t, s, "bob", odcm.Administrator)} {
 			wg.Go(func() {
 				u.Roles = []odcm.Role{odcm.Member}
 				refused[i] = s.UpdateUser(context.Background(), u, event("identity.user-updated", string(u.ID)))
@@ -184,9 +186,9 @@ func TestPasswords(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := t.Context(), open(t, d)
 		bob, ann := user(t, s, "bob"), user(t, s, "ann")
-		kept := session(t, s, bob, "kept")
-		session(t, s, bob, "other")
-		session(t, s, ann, "of ann")
+		kept := signedIn(t, s, bob, "kept")
+		signedIn(t, s, bob, "other")
+		signedIn(t, s, ann, "of ann")
 		if err := s.SetPassword(ctx, bob.ID, "new", kept.ID, start, event("identity.password-changed", string(bob.ID))); err != nil {
 			t.Fatal(err)
 		}
@@ -213,8 +215,8 @@ func TestSessions(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := t.Context(), open(t, d)
 		bob, ann := user(t, s, "bob", odcm.Member), user(t, s, "ann")
-		first, second := session(t, s, bob, "one"), session(t, s, bob, "two")
-		session(t, s, ann, "three")
+		first, second := signedIn(t, s, bob, "one"), signedIn(t, s, bob, "two")
+		signedIn(t, s, ann, "three")
 
 		got, u, err := s.SessionByToken(ctx, "one")
 		if err != nil || got != first || !equal(u, bob) {
@@ -258,7 +260,7 @@ func TestKeys(t *testing.T) {
 		ctx, s := t.Context(), open(t, d)
 		bob, ann := user(t, s, "bob"), user(t, s, "ann")
 		first, second := key(t, s, bob, "one", time.Time{}), key(t, s, bob, "two", start.Add(time.Hour))
-		wantKind(t, "same secret", s.CreateKey(ctx, identity.APIKey{ID: "x", User: ann.ID}, "one", event("identity.api-key-created", "x")), odcm.Exists, "")
+		wantKind(t, "same secret", s.CreateKey(ctx, session.APIKey{ID: "x", User: ann.ID}, "one", event("identity.api-key-created", "x")), odcm.Exists, "")
 
 		got, u, err := s.KeyByToken(ctx, "one")
 		if err != nil || got != first || !equal(u, bob) {
@@ -292,12 +294,12 @@ func TestFailures(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := t.Context(), open(t, d)
-		none, one, two := identity.Failures{}, identity.Failures{Count: 1, Last: start}, identity.Failures{Count: 2, Last: start.Add(time.Second)}
+		none, one, two := password.Failures{}, password.Failures{Count: 1, Last: start}, password.Failures{Count: 2, Last: start.Add(time.Second)}
 		for _, step := range []struct {
 			name     string
-			old, new identity.Failures
+			old, new password.Failures
 			done     bool
-			want     identity.Failures
+			want     password.Failures
 		}{
 			{"first", none, one, true, one},
 			{"first again, too late", none, two, false, one},
@@ -306,7 +308,7 @@ func TestFailures(t *testing.T) {
 			{"forget what changed", one, none, false, two},
 			{"forget", two, none, true, none},
 		} {
-			done, err := s.SetFailures(ctx, identity.FailureCount{Key: "user bob", Old: step.old, New: step.new})
+			done, err := s.SetFailures(ctx, password.FailureCount{Key: "user bob", Old: step.old, New: step.new})
 			if err != nil || done != step.done {
 				t.Errorf("%s: %v, %v", step.name, done, err)
 			}
@@ -314,7 +316,7 @@ func TestFailures(t *testing.T) {
 				t.Errorf("%s: left %+v, %v", step.name, got, err)
 			}
 		}
-		done, err := s.SetFailures(ctx, identity.FailureCount{Key: "user bob", New: one}, identity.FailureCount{Key: "address", Old: one, New: two})
+		done, err := s.SetFailures(ctx, password.FailureCount{Key: "user bob", New: one}, password.FailureCount{Key: "address", Old: one, New: two})
 		if got, _ := s.Failures(ctx, "user bob"); done || err != nil || got != none {
 			t.Errorf("two, one of them too late: %v, %v, left %+v", done, err, got)
 		}
@@ -326,14 +328,14 @@ func TestPrune(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := t.Context(), open(t, d)
 		bob := user(t, s, "bob")
-		session(t, s, bob, "idle")
-		used := session(t, s, bob, "used")
+		signedIn(t, s, bob, "idle")
+		used := signedIn(t, s, bob, "used")
 		if err := s.TouchSession(ctx, used.ID, start.Add(50*time.Minute), ""); err != nil {
 			t.Fatal(err)
 		}
 		key(t, s, bob, "never", time.Time{})
 		key(t, s, bob, "ended", start.Add(time.Minute))
-		if _, err := s.SetFailures(ctx, identity.FailureCount{Key: "user bob", New: identity.Failures{Count: 1, Last: start}}); err != nil {
+		if _, err := s.SetFailures(ctx, password.FailureCount{Key: "user bob", New: password.Failures{Count: 1, Last: start}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Prune(ctx, start.Add(59*time.Minute), start.Add(30*time.Minute), start.Add(30*time.Minute), start); err != nil {

@@ -7,16 +7,16 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
-func insertEmail(ctx context.Context, tx *sql.Tx, user odcm.UserID, a identity.Email) error {
+func insertEmail(ctx context.Context, tx *sql.Tx, user odcm.UserID, a person.Email) error {
 	return exec(ctx, tx, `INSERT INTO identity_email (user_id, address, address_key, verified, main, source) VALUES ($1, $2, $3, $4, $5, $6)`,
-		user, a.Address, identity.EmailKey(a.Address), db.Millis(a.Verified), a.Main, a.Source)
+		user, a.Address, person.EmailKey(a.Address), db.Millis(a.Verified), a.Main, a.Source)
 }
 
 // AddEmail implements [identity.Store].
-func (s *Store) AddEmail(ctx context.Context, user odcm.UserID, a identity.Email, most int, e odcm.Event) error {
+func (s *Store) AddEmail(ctx context.Context, user odcm.UserID, a person.Email, most int, e odcm.Event) error {
 	err := s.change(ctx, e, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM identity_email WHERE user_id = $1`, user).Scan(&n); err != nil {
@@ -75,12 +75,12 @@ func (s *Store) VerifyEmail(ctx context.Context, user odcm.UserID, key string, n
 }
 
 // UsersByEmail implements [identity.Store].
-func (s *Store) UsersByEmail(ctx context.Context, key string) ([]identity.User, error) {
+func (s *Store) UsersByEmail(ctx context.Context, key string) ([]person.User, error) {
 	return db.Collect(ctx, s.db.Read(), scanUser, `SELECT `+userColumns+` FROM identity_user u JOIN identity_email e ON e.user_id = u.id
 		WHERE e.address_key = $1 AND e.verified > 0 AND u.disabled = FALSE ORDER BY u.id`, key)
 }
 
-func scanUser(row db.Row) (identity.User, error) {
+func scanUser(row db.Row) (person.User, error) {
 	var r userRow
 	err := row.Scan(r.dest()...)
 	return r.value(), err

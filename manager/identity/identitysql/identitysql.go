@@ -12,7 +12,7 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/identity"
+	"odcm/manager/identity/password"
 )
 
 //go:embed schema/*.sql
@@ -74,7 +74,7 @@ func (s *Store) Prune(ctx context.Context, expired, idle, keys, failures time.Ti
 }
 
 // Failures implements [identity.Store].
-func (s *Store) Failures(ctx context.Context, key string) (f identity.Failures, err error) {
+func (s *Store) Failures(ctx context.Context, key string) (f password.Failures, err error) {
 	var last int64
 	err = s.db.Read().QueryRowContext(ctx, `SELECT count, last FROM identity_failure WHERE name = $1`, key).Scan(&f.Count, &last)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -88,7 +88,7 @@ func (s *Store) Failures(ctx context.Context, key string) (f identity.Failures, 
 var errLate = errors.New("another request was first")
 
 // SetFailures implements [identity.Store].
-func (s *Store) SetFailures(ctx context.Context, counts ...identity.FailureCount) (bool, error) {
+func (s *Store) SetFailures(ctx context.Context, counts ...password.FailureCount) (bool, error) {
 	err := s.db.Tx(ctx, func(tx *sql.Tx) error {
 		for _, c := range counts {
 			if err := setFailures(ctx, tx, c); err != nil {
@@ -103,14 +103,14 @@ func (s *Store) SetFailures(ctx context.Context, counts ...identity.FailureCount
 	return err == nil, err
 }
 
-func setFailures(ctx context.Context, tx *sql.Tx, c identity.FailureCount) error {
+func setFailures(ctx context.Context, tx *sql.Tx, c password.FailureCount) error {
 	var r sql.Result
 	var err error
 	switch {
 	case c.New.Count == 0:
 		r, err = tx.ExecContext(ctx, `DELETE FROM identity_failure WHERE name = $1 AND count = $2 AND last = $3`,
 			c.Key, c.Old.Count, db.Millis(c.Old.Last))
-	case c.Old == identity.Failures{}:
+	case c.Old == password.Failures{}:
 		r, err = tx.ExecContext(ctx, `INSERT INTO identity_failure (name, count, last) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`,
 			c.Key, c.New.Count, db.Millis(c.New.Last))
 	default:

@@ -6,13 +6,13 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 const linkedColumns = `l.id, l.user_id, l.provider, l.subject, l.username, l.display_name, l.email, l.email_verified, l.gone, l.linked, l.last_sign_in`
 
 type linkedRow struct {
-	identity           identity.Identity
+	identity           person.Identity
 	linked, lastSignIn int64
 }
 
@@ -21,33 +21,33 @@ func (r *linkedRow) dest() []any {
 	return []any{&i.ID, &i.User, &i.Provider, &i.Subject, &i.Username, &i.DisplayName, &i.Email, &i.EmailVerified, &i.Gone, &r.linked, &r.lastSignIn}
 }
 
-func (r *linkedRow) value() identity.Identity {
+func (r *linkedRow) value() person.Identity {
 	r.identity.Linked, r.identity.LastSignIn = db.Time(r.linked), db.Time(r.lastSignIn)
 	return r.identity
 }
 
-func scanLinked(row db.Row) (identity.Identity, error) {
+func scanLinked(row db.Row) (person.Identity, error) {
 	var r linkedRow
 	err := row.Scan(r.dest()...)
 	return r.value(), err
 }
 
 // IdentityBySubject implements [identity.Store].
-func (s *Store) IdentityBySubject(ctx context.Context, provider odcm.ProviderID, subject string) (identity.Identity, identity.User, error) {
+func (s *Store) IdentityBySubject(ctx context.Context, provider odcm.ProviderID, subject string) (person.Identity, person.User, error) {
 	var r linkedRow
 	var u userRow
 	err := s.db.Read().QueryRowContext(ctx, `SELECT `+linkedColumns+`, `+userColumns+` FROM identity_linked l
 		JOIN identity_user u ON u.id = l.user_id WHERE l.provider = $1 AND l.subject = $2`, provider, subject).Scan(append(r.dest(), u.dest()...)...)
 	if err != nil {
-		return identity.Identity{}, identity.User{}, notFound("identity", err)
+		return person.Identity{}, person.User{}, notFound("identity", err)
 	}
-	all := []identity.Identity{r.value()}
+	all := []person.Identity{r.value()}
 	err = s.marks(ctx, all)
 	return all[0], u.value(), err
 }
 
 // IdentitiesBySubject implements [identity.Store].
-func (s *Store) IdentitiesBySubject(ctx context.Context, provider odcm.ProviderID, subjects []string) (found []identity.Identity, err error) {
+func (s *Store) IdentitiesBySubject(ctx context.Context, provider odcm.ProviderID, subjects []string) (found []person.Identity, err error) {
 	const chunk = 1000
 	for ; len(subjects) > 0; subjects = subjects[min(chunk, len(subjects)):] {
 		part := subjects[:min(chunk, len(subjects))]
@@ -65,18 +65,18 @@ func (s *Store) IdentitiesBySubject(ctx context.Context, provider odcm.ProviderI
 }
 
 // marks reads those of at most 1,000 identities by one query.
-func (s *Store) marks(ctx context.Context, all []identity.Identity) error {
+func (s *Store) marks(ctx context.Context, all []person.Identity) error {
 	if len(all) == 0 {
 		return nil
 	}
-	ids := make([]identity.IdentityID, len(all))
-	at := make(map[identity.IdentityID]*identity.Identity, len(all))
+	ids := make([]person.IdentityID, len(all))
+	at := make(map[person.IdentityID]*person.Identity, len(all))
 	for i := range all {
 		ids[i], at[all[i].ID] = all[i].ID, &all[i]
 		all[i].Marks = map[string]string{}
 	}
 	_, err := db.Collect(ctx, s.db.Read(), func(row db.Row) (struct{}, error) {
-		var id identity.IdentityID
+		var id person.IdentityID
 		var name, mark string
 		err := row.Scan(&id, &name, &mark)
 		if err == nil {
@@ -95,7 +95,7 @@ func (s *Store) Subjects(ctx context.Context, provider odcm.ProviderID, after st
 }
 
 // CreateLinked implements [identity.Store].
-func (s *Store) CreateLinked(ctx context.Context, u identity.User, key string, i identity.Identity, events ...odcm.Event) error {
+func (s *Store) CreateLinked(ctx context.Context, u person.User, key string, i person.Identity, events ...odcm.Event) error {
 	var linking bool // which of the two unique keys is broken
 	err := s.changes(ctx, events, func(tx *sql.Tx) error {
 		linking = false
@@ -112,7 +112,7 @@ func (s *Store) CreateLinked(ctx context.Context, u identity.User, key string, i
 }
 
 // Link implements [identity.Store].
-func (s *Store) Link(ctx context.Context, i identity.Identity, e odcm.Event) error {
+func (s *Store) Link(ctx context.Context, i person.Identity, e odcm.Event) error {
 	return linkedElsewhere(s.change(ctx, e, func(tx *sql.Tx) error { return insertLinked(ctx, tx, i) }))
 }
 
@@ -124,7 +124,7 @@ func linkedElsewhere(err error) error {
 	return err
 }
 
-func insertLinked(ctx context.Context, tx *sql.Tx, i identity.Identity) error {
+func insertLinked(ctx context.Context, tx *sql.Tx, i person.Identity) error {
 	err := exec(ctx, tx, `INSERT INTO identity_linked
 		(id, user_id, provider, subject, username, display_name, email, email_verified, gone, linked, last_sign_in)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, i.ID, i.User, i.Provider, i.Subject, i.Username, i.DisplayName, i.Email,
@@ -136,7 +136,7 @@ func insertLinked(ctx context.Context, tx *sql.Tx, i identity.Identity) error {
 }
 
 // Unlink implements [identity.Store].
-func (s *Store) Unlink(ctx context.Context, user odcm.UserID, id identity.IdentityID, e odcm.Event) error {
+func (s *Store) Unlink(ctx context.Context, user odcm.UserID, id person.IdentityID, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM identity_linked WHERE id = $1 AND user_id = $2`, id, user)
 		if err := one(r, err, notFound("identity", sql.ErrNoRows)); err != nil {
@@ -150,7 +150,7 @@ func (s *Store) Unlink(ctx context.Context, user odcm.UserID, id identity.Identi
 }
 
 // Saw implements [identity.Store].
-func (s *Store) Saw(ctx context.Context, all []identity.Identity) error {
+func (s *Store) Saw(ctx context.Context, all []person.Identity) error {
 	const chunk = 500 // a transaction of SQLite keeps all others waiting
 	for ; len(all) > 0; all = all[min(chunk, len(all)):] {
 		err := s.db.Tx(ctx, func(tx *sql.Tx) error {
@@ -179,7 +179,7 @@ func (s *Store) Saw(ctx context.Context, all []identity.Identity) error {
 
 // keepSaid keeps marks and address of an identity. An address that the provider says no more goes, since it may be somebody
 // else's by now; one that the user has by himself is only verified by it.
-func keepSaid(ctx context.Context, tx *sql.Tx, i identity.Identity) error {
+func keepSaid(ctx context.Context, tx *sql.Tx, i person.Identity) error {
 	if err := exec(ctx, tx, `DELETE FROM identity_mark WHERE linked_id = $1`, i.ID); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func keepSaid(ctx context.Context, tx *sql.Tx, i identity.Identity) error {
 			return err
 		}
 	}
-	key := identity.EmailKey(i.Email)
+	key := person.EmailKey(i.Email)
 	if err := exec(ctx, tx, `DELETE FROM identity_email WHERE user_id = $1 AND source = $2 AND address_key <> $3`, i.User, i.ID, key); err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/identity"
 	"odcm/manager/identity/merge"
+	"odcm/manager/identity/person"
 )
 
 // Alike implements [merge.Store].
@@ -40,7 +40,7 @@ func (s *Store) Distinguish(ctx context.Context, p merge.Pair, now time.Time, by
 }
 
 // Merge implements [merge.Store].
-func (s *Store) Merge(ctx context.Context, keep, gone identity.User, now time.Time, e odcm.Event) error {
+func (s *Store) Merge(ctx context.Context, keep, gone person.User, now time.Time, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		return keepAdministrator(ctx, tx, gone, func() error {
 			r, err := tx.ExecContext(ctx, `UPDATE identity_user SET updated = $3, revision = revision + 1

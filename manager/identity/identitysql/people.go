@@ -10,11 +10,11 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // later is when the provider last said it.
-func later(i identity.Identity) time.Time {
+func later(i person.Identity) time.Time {
 	if i.LastSignIn.After(i.Linked) {
 		return i.LastSignIn
 	}
@@ -22,7 +22,7 @@ func later(i identity.Identity) time.Time {
 }
 
 // List implements [identity.Store].
-func (s *Store) List(ctx context.Context, f identity.Filter, after string, limit int) ([]identity.Person, error) {
+func (s *Store) List(ctx context.Context, f person.Filter, after string, limit int) ([]person.Person, error) {
 	text := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(fold(strings.TrimSpace(f.Text)))
 	users, err := db.Collect(ctx, s.db.Read(), scanUser, `SELECT `+userColumns+` FROM identity_user u
 		WHERE u.username_key > $1
@@ -41,7 +41,7 @@ func (s *Store) List(ctx context.Context, f identity.Filter, after string, limit
 }
 
 // People implements [identity.Store].
-func (s *Store) People(ctx context.Context, ids []odcm.UserID) ([]identity.Person, error) {
+func (s *Store) People(ctx context.Context, ids []odcm.UserID) ([]person.Person, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -54,10 +54,10 @@ func (s *Store) People(ctx context.Context, ids []odcm.UserID) ([]identity.Perso
 }
 
 // details adds what belongs to the users, by one query of each sort.
-func (s *Store) details(ctx context.Context, users []identity.User) ([]identity.Person, error) {
-	people := make([]identity.Person, len(users))
+func (s *Store) details(ctx context.Context, users []person.User) ([]person.Person, error) {
+	people := make([]person.Person, len(users))
 	ids := make([]odcm.UserID, len(users))
-	at := make(map[odcm.UserID]*identity.Person, len(users))
+	at := make(map[odcm.UserID]*person.Person, len(users))
 	for i, u := range users {
 		people[i].User, ids[i], at[u.ID] = u, u.ID, &people[i]
 	}
@@ -78,7 +78,7 @@ func (s *Store) details(ctx context.Context, users []identity.User) ([]identity.
 	}
 	_, err = db.Collect(ctx, s.db.Read(), func(row db.Row) (none struct{}, err error) {
 		var id odcm.UserID
-		var a identity.Email
+		var a person.Email
 		var verified int64
 		if err := row.Scan(&id, &a.Address, &verified, &a.Main, &a.Source); err != nil {
 			return none, err

@@ -12,16 +12,16 @@ import (
 	"odcm/kit/db"
 	"odcm/kit/db/dbtest"
 	"odcm/kit/mail"
-	"odcm/manager/identity"
 	"odcm/manager/identity/letter"
 	"odcm/manager/identity/merge"
+	"odcm/manager/identity/person"
 )
 
 const provider odcm.ProviderID = "provider-ad"
 
-func linked(t *testing.T, s bundle, u identity.User, subject string, change ...func(*identity.Identity)) identity.Identity {
+func linked(t *testing.T, s bundle, u person.User, subject string, change ...func(*person.Identity)) person.Identity {
 	t.Helper()
-	i := identity.Identity{ID: odcm.NewID[identity.IdentityID]("identity"), User: u.ID, Provider: provider, Subject: subject, Username: "CORP\\" + u.Username,
+	i := person.Identity{ID: odcm.NewID[person.IdentityID]("identity"), User: u.ID, Provider: provider, Subject: subject, Username: "CORP\\" + u.Username,
 		Marks: map[string]string{}, Linked: start}
 	for _, f := range change {
 		f(&i)
@@ -32,7 +32,7 @@ func linked(t *testing.T, s bundle, u identity.User, subject string, change ...f
 	return i
 }
 
-func person(t *testing.T, s bundle, u identity.User) identity.Person {
+func whole(t *testing.T, s bundle, u person.User) person.Person {
 	t.Helper()
 	all, err := s.People(t.Context(), []odcm.UserID{u.ID})
 	if err != nil || len(all) != 1 {
@@ -46,7 +46,7 @@ func TestIdentities(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := t.Context(), open(t, d)
 		bob, ann := user(t, s, "bob"), user(t, s, "ann")
-		i := linked(t, s, bob, "guid-1", func(i *identity.Identity) {
+		i := linked(t, s, bob, "guid-1", func(i *person.Identity) {
 			i.Email, i.EmailVerified, i.Marks = "bob@example.com", true, map[string]string{"sid": "S-1", "upn": "bob@corp"}
 		})
 		again := i
@@ -61,14 +61,14 @@ func TestIdentities(t *testing.T) {
 		wantKind(t, "same subject elsewhere", err, odcm.NotFound, "identity.identity-not-found")
 
 		i.Email, i.Marks, i.LastSignIn, i.Gone = "bob.new@example.com", map[string]string{"sid": "S-1"}, start.Add(time.Hour), true
-		if err := s.Saw(ctx, []identity.Identity{i}); err != nil {
+		if err := s.Saw(ctx, []person.Identity{i}); err != nil {
 			t.Fatal(err)
 		}
 		i.LastSignIn = time.Time{} // a reading, which is no sign-in
-		if err := s.Saw(ctx, []identity.Identity{i}); err != nil {
+		if err := s.Saw(ctx, []person.Identity{i}); err != nil {
 			t.Fatal(err)
 		}
-		p := person(t, s, bob)
+		p := whole(t, s, bob)
 		if len(p.Identities) != 1 || !p.Identities[0].LastSignIn.Equal(start.Add(time.Hour)) || !p.Identities[0].Gone || len(p.Identities[0].Marks) != 1 {
 			t.Errorf("kept %+v", p.Identities)
 		}
@@ -86,12 +86,12 @@ func TestIdentities(t *testing.T) {
 		if err := s.Unlink(ctx, bob.ID, i.ID, event("identity.unlinked", "x")); err != nil {
 			t.Fatal(err)
 		}
-		if p := person(t, s, bob); len(p.Identities) != 0 || len(p.Emails) != 0 {
+		if p := whole(t, s, bob); len(p.Identities) != 0 || len(p.Emails) != 0 {
 			t.Errorf("left %+v", p)
 		}
 
-		carl := identity.User{ID: "user-carl", Username: "carl", DisplayName: "Carl", Revision: 1, Created: start}
-		mine := identity.Identity{ID: "identity-carl", User: carl.ID, Provider: provider, Subject: "guid-2", Linked: start}
+		carl := person.User{ID: "user-carl", Username: "carl", DisplayName: "Carl", Revision: 1, Created: start}
+		mine := person.Identity{ID: "identity-carl", User: carl.ID, Provider: provider, Subject: "guid-2", Linked: start}
 		wantKind(t, "new user of a known account", s.CreateLinked(ctx, carl, "carl", mine, event("identity.user-created", "x")), odcm.Exists, "identity.linked-elsewhere")
 		mine.Subject = "guid-9"
 		wantKind(t, "new user of a taken name", s.CreateLinked(ctx, carl, "bob", mine, event("identity.user-created", "x")), odcm.Exists, "identity.username-taken")
@@ -107,7 +107,7 @@ func TestList(t *testing.T) {
 		ctx, s := t.Context(), open(t, d)
 		ann, bob, carl := user(t, s, "ann", odcm.Administrator), user(t, s, "bob", odcm.Member), user(t, s, "carl_100%")
 		linked(t, s, bob, "guid-1")
-		if err := s.AddEmail(ctx, ann.ID, identity.Email{Address: "Ann@Example.com"}, 5, event("identity.email-added", "x")); err != nil {
+		if err := s.AddEmail(ctx, ann.ID, person.Email{Address: "Ann@Example.com"}, 5, event("identity.email-added", "x")); err != nil {
 			t.Fatal(err)
 		}
 		carl.Disabled = true
@@ -115,20 +115,20 @@ func TestList(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]struct {
-			f    identity.Filter
+			f    person.Filter
 			want []string
 		}{
-			"all":                {identity.Filter{}, []string{"ann", "bob", "carl_100%"}},
-			"active":             {identity.Filter{State: identity.Active}, []string{"ann", "bob"}},
-			"disabled":           {identity.Filter{State: identity.Disabled}, []string{"carl_100%"}},
-			"deleted":            {identity.Filter{State: identity.Deleted}, nil},
-			"provider":           {identity.Filter{Provider: provider}, []string{"bob"}},
-			"local":              {identity.Filter{Provider: identity.Local}, []string{"ann", "bob", "carl_100%"}},
-			"role":               {identity.Filter{Role: odcm.Member}, []string{"bob"}},
-			"by address":         {identity.Filter{Text: "@EXAMPLE"}, []string{"ann"}},
-			"by name":            {identity.Filter{Text: "BOB's"}, []string{"bob"}},
-			"signs mean nothing": {identity.Filter{Text: "_100%"}, []string{"carl_100%"}},
-			"a percent sign":     {identity.Filter{Text: "n%n"}, nil},
+			"all":                {person.Filter{}, []string{"ann", "bob", "carl_100%"}},
+			"active":             {person.Filter{State: person.Active}, []string{"ann", "bob"}},
+			"disabled":           {person.Filter{State: person.Disabled}, []string{"carl_100%"}},
+			"deleted":            {person.Filter{State: person.Deleted}, nil},
+			"provider":           {person.Filter{Provider: provider}, []string{"bob"}},
+			"local":              {person.Filter{Provider: person.Local}, []string{"ann", "bob", "carl_100%"}},
+			"role":               {person.Filter{Role: odcm.Member}, []string{"bob"}},
+			"by address":         {person.Filter{Text: "@EXAMPLE"}, []string{"ann"}},
+			"by name":            {person.Filter{Text: "BOB's"}, []string{"bob"}},
+			"signs mean nothing": {person.Filter{Text: "_100%"}, []string{"carl_100%"}},
+			"a percent sign":     {person.Filter{Text: "n%n"}, nil},
 		} {
 			all, err := s.List(ctx, c.f, "", 10)
 			var names []string
@@ -139,7 +139,7 @@ func TestList(t *testing.T) {
 				t.Errorf("%s: %q, %v; want %q", name, names, err, c.want)
 			}
 		}
-		if page, err := s.List(ctx, identity.Filter{}, "ann", 1); err != nil || len(page) != 1 || page[0].Username != "bob" || len(page[0].Identities) != 1 {
+		if page, err := s.List(ctx, person.Filter{}, "ann", 1); err != nil || len(page) != 1 || page[0].Username != "bob" || len(page[0].Identities) != 1 {
 			t.Errorf("second page = %+v, %v", page, err)
 		}
 	})
@@ -152,11 +152,11 @@ func TestEmails(t *testing.T) {
 		bob := user(t, s, "bob")
 		e := event("identity.email-added", "x")
 		for _, a := range []string{"a@example.com", "b@example.com"} {
-			if err := s.AddEmail(ctx, bob.ID, identity.Email{Address: a}, 2, e); err != nil {
+			if err := s.AddEmail(ctx, bob.ID, person.Email{Address: a}, 2, e); err != nil {
 				t.Fatal(err)
 			}
 		}
-		wantKind(t, "a third", s.AddEmail(ctx, bob.ID, identity.Email{Address: "c@example.com"}, 2, e), odcm.Invalid, "identity.emails-full")
+		wantKind(t, "a third", s.AddEmail(ctx, bob.ID, person.Email{Address: "c@example.com"}, 2, e), odcm.Invalid, "identity.emails-full")
 		wantKind(t, "not verified", s.UseEmail(ctx, bob.ID, "b@example.com", e), odcm.Conflict, "identity.email-not-verified")
 		wantKind(t, "not his", s.VerifyEmail(ctx, bob.ID, "x@example.com", start, e), odcm.NotFound, "")
 		if err := s.VerifyEmail(ctx, bob.ID, "b@example.com", start, e); err != nil {
@@ -174,7 +174,7 @@ func TestEmails(t *testing.T) {
 		if err := s.RemoveEmail(ctx, bob.ID, "b@example.com", e); err != nil {
 			t.Fatal(err)
 		}
-		if p := person(t, s, bob); len(p.Emails) != 1 || !p.Emails[0].Main {
+		if p := whole(t, s, bob); len(p.Emails) != 1 || !p.Emails[0].Main {
 			t.Errorf("left %+v", p.Emails)
 		}
 	})
@@ -281,8 +281,8 @@ func TestMerge(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := t.Context(), open(t, d)
 		ann, bob, rob := user(t, s, "ann", odcm.Administrator), user(t, s, "bob"), user(t, s, "rob", odcm.Administrator)
-		sid := func(sid, email string) func(*identity.Identity) {
-			return func(i *identity.Identity) {
+		sid := func(sid, email string) func(*person.Identity) {
+			return func(i *person.Identity) {
 				i.Marks["sid"], i.Email, i.EmailVerified = sid, email, true
 			}
 		}
@@ -290,7 +290,7 @@ func TestMerge(t *testing.T) {
 		linked(t, s, rob, "guid-2", sid("s-1-5", "bob@example.com"))
 		linked(t, s, ann, "guid-3", sid("S-1-6", "ann@example.com"))
 		key(t, s, rob, "key of rob", time.Time{})
-		session(t, s, rob, "session of rob")
+		signedIn(t, s, rob, "session of rob")
 		alike, err := s.Alike(ctx, 10)
 		if err != nil || len(alike) != 2 || alike[0].Pair != merge.PairOf(rob.ID, bob.ID) || alike[0].Sign != merge.SameAccount || alike[1].Sign != merge.VerifiedEmail {
 			t.Fatalf("Alike = %+v, %v", alike, err)
@@ -308,10 +308,10 @@ func TestMerge(t *testing.T) {
 		if err := s.Merge(ctx, bob, rob, start, e); err != nil {
 			t.Fatal(err)
 		}
-		if p := person(t, s, bob); len(p.Identities) != 2 || len(p.Emails) != 1 || len(p.Roles) != 0 {
+		if p := whole(t, s, bob); len(p.Identities) != 2 || len(p.Emails) != 1 || len(p.Roles) != 0 {
 			t.Errorf("kept %+v", p)
 		}
-		if p := person(t, s, rob); p.MergedInto != bob.ID || p.Deleted.IsZero() || p.HasPassword || len(p.Identities) != 0 {
+		if p := whole(t, s, rob); p.MergedInto != bob.ID || p.Deleted.IsZero() || p.HasPassword || len(p.Identities) != 0 {
 			t.Errorf("gone %+v", p)
 		}
 		if _, u, err := s.KeyByToken(ctx, "key of rob"); err != nil || u.ID != bob.ID {

@@ -7,7 +7,8 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 const (
@@ -16,7 +17,7 @@ const (
 )
 
 type sessionRow struct {
-	session                identity.Session
+	session                session.Session
 	created, seen, expires int64
 }
 
@@ -25,13 +26,13 @@ func (r *sessionRow) dest() []any {
 	return []any{&s.ID, &s.User, &s.Method, &r.created, &r.seen, &r.expires, &s.Address, &s.UserAgent}
 }
 
-func (r *sessionRow) value() identity.Session {
+func (r *sessionRow) value() session.Session {
 	r.session.Created, r.session.Seen, r.session.Expires = db.Time(r.created), db.Time(r.seen), db.Time(r.expires)
 	return r.session
 }
 
 type keyRow struct {
-	key                    identity.APIKey
+	key                    session.APIKey
 	created, expires, used int64
 }
 
@@ -40,13 +41,13 @@ func (r *keyRow) dest() []any {
 	return []any{&k.ID, &k.User, &k.Prefix, &k.Purpose, &r.created, &r.expires, &r.used}
 }
 
-func (r *keyRow) value() identity.APIKey {
+func (r *keyRow) value() session.APIKey {
 	r.key.Created, r.key.Expires, r.key.Used = db.Time(r.created), db.Time(r.expires), db.Time(r.used)
 	return r.key
 }
 
 // CreateSession implements [identity.Store].
-func (s *Store) CreateSession(ctx context.Context, n identity.Session, token string, e odcm.Event) error {
+func (s *Store) CreateSession(ctx context.Context, n session.Session, token string, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO identity_session (id, token, user_id, method, created, seen, expires, address, user_agent)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, n.ID, token, n.User, n.Method,
@@ -56,7 +57,7 @@ func (s *Store) CreateSession(ctx context.Context, n identity.Session, token str
 }
 
 // SessionByToken implements [identity.Store].
-func (s *Store) SessionByToken(ctx context.Context, token string) (identity.Session, identity.User, error) {
+func (s *Store) SessionByToken(ctx context.Context, token string) (session.Session, person.User, error) {
 	var r sessionRow
 	var u userRow
 	err := s.db.Read().QueryRowContext(ctx, `SELECT `+sessionColumns+`, `+userColumns+` FROM identity_session s
@@ -65,7 +66,7 @@ func (s *Store) SessionByToken(ctx context.Context, token string) (identity.Sess
 }
 
 // Session implements [identity.Store].
-func (s *Store) Session(ctx context.Context, id identity.SessionID) (identity.Session, identity.User, error) {
+func (s *Store) Session(ctx context.Context, id session.ID) (session.Session, person.User, error) {
 	var r sessionRow
 	var u userRow
 	err := s.db.Read().QueryRowContext(ctx, `SELECT `+sessionColumns+`, `+userColumns+` FROM identity_session s
@@ -74,15 +75,15 @@ func (s *Store) Session(ctx context.Context, id identity.SessionID) (identity.Se
 }
 
 // DeleteSessions implements [identity.Store].
-func (s *Store) DeleteSessions(ctx context.Context, user odcm.UserID, keep identity.SessionID, e odcm.Event) error {
+func (s *Store) DeleteSessions(ctx context.Context, user odcm.UserID, keep session.ID, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		return exec(ctx, tx, `DELETE FROM identity_session WHERE user_id = $1 AND id <> $2`, user, keep)
 	})
 }
 
 // Sessions implements [identity.Store].
-func (s *Store) Sessions(ctx context.Context, user odcm.UserID, now, idle time.Time, before identity.SessionID, limit int) ([]identity.Session, error) {
-	return db.Collect(ctx, s.db.Read(), func(row db.Row) (identity.Session, error) {
+func (s *Store) Sessions(ctx context.Context, user odcm.UserID, now, idle time.Time, before session.ID, limit int) ([]session.Session, error) {
+	return db.Collect(ctx, s.db.Read(), func(row db.Row) (session.Session, error) {
 		var r sessionRow
 		err := row.Scan(r.dest()...)
 		return r.value(), err
@@ -91,7 +92,7 @@ func (s *Store) Sessions(ctx context.Context, user odcm.UserID, now, idle time.T
 }
 
 // TouchSession implements [identity.Store].
-func (s *Store) TouchSession(ctx context.Context, id identity.SessionID, seen time.Time, address string) error {
+func (s *Store) TouchSession(ctx context.Context, id session.ID, seen time.Time, address string) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE identity_session SET seen = $2, address = $3 WHERE id = $1 AND seen < $2`, id, db.Millis(seen), address)
 		return err
@@ -99,7 +100,7 @@ func (s *Store) TouchSession(ctx context.Context, id identity.SessionID, seen ti
 }
 
 // DeleteSession implements [identity.Store].
-func (s *Store) DeleteSession(ctx context.Context, user odcm.UserID, id identity.SessionID, e odcm.Event) error {
+func (s *Store) DeleteSession(ctx context.Context, user odcm.UserID, id session.ID, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM identity_session WHERE id = $1 AND user_id = $2`, id, user)
 		return one(r, err, notFound("session", sql.ErrNoRows))
@@ -107,7 +108,7 @@ func (s *Store) DeleteSession(ctx context.Context, user odcm.UserID, id identity
 }
 
 // CreateKey implements [identity.Store].
-func (s *Store) CreateKey(ctx context.Context, k identity.APIKey, token string, e odcm.Event) error {
+func (s *Store) CreateKey(ctx context.Context, k session.APIKey, token string, e odcm.Event) error {
 	err := s.change(ctx, e, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO identity_key (id, token, user_id, prefix, purpose, created, expires, used)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, k.ID, token, k.User, k.Prefix, k.Purpose,
@@ -121,7 +122,7 @@ func (s *Store) CreateKey(ctx context.Context, k identity.APIKey, token string, 
 }
 
 // KeyByToken implements [identity.Store].
-func (s *Store) KeyByToken(ctx context.Context, token string) (identity.APIKey, identity.User, error) {
+func (s *Store) KeyByToken(ctx context.Context, token string) (session.APIKey, person.User, error) {
 	var r keyRow
 	var u userRow
 	err := s.db.Read().QueryRowContext(ctx, `SELECT `+keyColumns+`, `+userColumns+` FROM identity_key k
@@ -130,8 +131,8 @@ func (s *Store) KeyByToken(ctx context.Context, token string) (identity.APIKey, 
 }
 
 // Keys implements [identity.Store].
-func (s *Store) Keys(ctx context.Context, user odcm.UserID, before identity.KeyID, limit int) ([]identity.APIKey, error) {
-	return db.Collect(ctx, s.db.Read(), func(row db.Row) (identity.APIKey, error) {
+func (s *Store) Keys(ctx context.Context, user odcm.UserID, before session.KeyID, limit int) ([]session.APIKey, error) {
+	return db.Collect(ctx, s.db.Read(), func(row db.Row) (session.APIKey, error) {
 		var r keyRow
 		err := row.Scan(r.dest()...)
 		return r.value(), err
@@ -140,7 +141,7 @@ func (s *Store) Keys(ctx context.Context, user odcm.UserID, before identity.KeyI
 }
 
 // TouchKey implements [identity.Store].
-func (s *Store) TouchKey(ctx context.Context, id identity.KeyID, used time.Time) error {
+func (s *Store) TouchKey(ctx context.Context, id session.KeyID, used time.Time) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE identity_key SET used = $2 WHERE id = $1 AND used < $2`, id, db.Millis(used))
 		return err
@@ -148,7 +149,7 @@ func (s *Store) TouchKey(ctx context.Context, id identity.KeyID, used time.Time)
 }
 
 // DeleteKey implements [identity.Store].
-func (s *Store) DeleteKey(ctx context.Context, user odcm.UserID, id identity.KeyID, e odcm.Event) error {
+func (s *Store) DeleteKey(ctx context.Context, user odcm.UserID, id session.KeyID, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM identity_key WHERE id = $1 AND ($2 = '' OR user_id = $2)`, id, user)
 		return one(r, err, notFound("API key", sql.ErrNoRows))

@@ -9,7 +9,8 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 const userColumns = `u.id, u.username, u.display_name, u.roles, u.disabled, u.disabled_by, u.deleted, u.merged_into, u.picture,
@@ -17,7 +18,7 @@ const userColumns = `u.id, u.username, u.display_name, u.roles, u.disabled, u.di
 
 // userRow is where a row's userColumns are scanned into.
 type userRow struct {
-	user                      identity.User
+	user                      person.User
 	roles                     string
 	created, updated, deleted int64
 }
@@ -28,13 +29,13 @@ func (r *userRow) dest() []any {
 		&r.created, &r.updated, &u.Revision}
 }
 
-func (r *userRow) value() identity.User {
+func (r *userRow) value() person.User {
 	r.user.Roles, r.user.Created, r.user.Updated, r.user.Deleted = readRoles(r.roles), db.Time(r.created), db.Time(r.updated), db.Time(r.deleted)
 	return r.user
 }
 
 // CreateUser implements [identity.Store].
-func (s *Store) CreateUser(ctx context.Context, u identity.User, key, hash string, e odcm.Event, emails ...identity.Email) error {
+func (s *Store) CreateUser(ctx context.Context, u person.User, key, hash string, e odcm.Event, emails ...person.Email) error {
 	err := s.change(ctx, e, func(tx *sql.Tx) error {
 		if err := insertUser(ctx, tx, u, key); err != nil {
 			return err
@@ -52,7 +53,7 @@ func (s *Store) CreateUser(ctx context.Context, u identity.User, key, hash strin
 	return usernameTaken(u, err)
 }
 
-func insertUser(ctx context.Context, tx *sql.Tx, u identity.User, key string) error {
+func insertUser(ctx context.Context, tx *sql.Tx, u person.User, key string) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO identity_user
 		(id, username, username_key, display_name, display_key, roles, disabled, created, updated, revision)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, u.ID, u.Username, key, u.DisplayName, fold(u.DisplayName),
@@ -63,7 +64,7 @@ func insertUser(ctx context.Context, tx *sql.Tx, u identity.User, key string) er
 // fold is the form in which a name is looked for.
 func fold(s string) string { return cases.Fold().String(s) }
 
-func usernameTaken(u identity.User, err error) error {
+func usernameTaken(u person.User, err error) error {
 	if db.IsUnique(err) {
 		return odcm.E(odcm.Exists, "identity.username-taken", "The username %s is taken: choose another.", u.Username).OnField("username").Because(err)
 	}
@@ -77,14 +78,14 @@ func setHash(ctx context.Context, tx *sql.Tx, id odcm.UserID, hash string, now t
 }
 
 // User implements [identity.Store].
-func (s *Store) User(ctx context.Context, id odcm.UserID) (identity.User, error) {
+func (s *Store) User(ctx context.Context, id odcm.UserID) (person.User, error) {
 	var r userRow
 	err := s.db.Read().QueryRowContext(ctx, `SELECT `+userColumns+` FROM identity_user u WHERE u.id = $1`, id).Scan(r.dest()...)
 	return r.value(), notFound("user", err)
 }
 
 // UserByKey implements [identity.Store].
-func (s *Store) UserByKey(ctx context.Context, key string) (identity.User, string, error) {
+func (s *Store) UserByKey(ctx context.Context, key string) (person.User, string, error) {
 	var r userRow
 	var hash string
 	err := s.db.Read().QueryRowContext(ctx, `SELECT `+userColumns+`, coalesce(p.hash, '') FROM identity_user u
@@ -93,8 +94,8 @@ func (s *Store) UserByKey(ctx context.Context, key string) (identity.User, strin
 }
 
 // UpdateUser implements [identity.Store].
-func (s *Store) UpdateUser(ctx context.Context, u identity.User, e odcm.Event) error {
-	_, key, err := identity.ParseUsername(u.Username)
+func (s *Store) UpdateUser(ctx context.Context, u person.User, e odcm.Event) error {
+	_, key, err := person.ParseUsername(u.Username)
 	if err != nil {
 		return err
 	}
@@ -113,12 +114,12 @@ func (s *Store) UpdateUser(ctx context.Context, u identity.User, e odcm.Event) e
 	return usernameTaken(u, err)
 }
 
-func changed(u identity.User) error {
+func changed(u person.User) error {
 	return odcm.E(odcm.Conflict, "identity.user-changed", "%s was changed by someone else: look again, then repeat.", u.Username)
 }
 
 // keepAdministrator refuses a change that would leave no enabled administrator.
-func keepAdministrator(ctx context.Context, tx *sql.Tx, u identity.User, change func() error) error {
+func keepAdministrator(ctx context.Context, tx *sql.Tx, u person.User, change func() error) error {
 	// Taking the rows of all administrators makes two changes of administrators take turns on PostgreSQL, so that each
 	// of two cannot take away the other's last colleague.
 	const administrators = `disabled = FALSE AND roles LIKE '%,administrator,%'`
@@ -144,12 +145,12 @@ func keepAdministrator(ctx context.Context, tx *sql.Tx, u identity.User, change 
 }
 
 // DeleteUser implements [identity.Store].
-func (s *Store) DeleteUser(ctx context.Context, u identity.User, now time.Time, e odcm.Event) error {
+func (s *Store) DeleteUser(ctx context.Context, u person.User, now time.Time, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error { return deleteUser(ctx, tx, u, "", now) })
 }
 
 // deleteUser leaves of a disabled user the row, under a key that no username can be.
-func deleteUser(ctx context.Context, tx *sql.Tx, u identity.User, into odcm.UserID, now time.Time) error {
+func deleteUser(ctx context.Context, tx *sql.Tx, u person.User, into odcm.UserID, now time.Time) error {
 	r, err := tx.ExecContext(ctx, `UPDATE identity_user SET deleted = $3, merged_into = $4, username_key = 'deleted ' || id, picture = '',
 		updated = $3, revision = revision + 1 WHERE id = $1 AND revision = $2 AND deleted = 0 AND disabled = TRUE`,
 		u.ID, u.Revision, db.Millis(now), into)
@@ -166,7 +167,7 @@ func deleteUser(ctx context.Context, tx *sql.Tx, u identity.User, into odcm.User
 }
 
 // SetPassword implements [identity.Store].
-func (s *Store) SetPassword(ctx context.Context, id odcm.UserID, hash string, keep identity.SessionID, now time.Time, e odcm.Event) error {
+func (s *Store) SetPassword(ctx context.Context, id odcm.UserID, hash string, keep session.ID, now time.Time, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		if err := setHash(ctx, tx, id, hash, now); err != nil {
 			return err

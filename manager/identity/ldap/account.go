@@ -11,9 +11,9 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/ldap/msid"
 	"odcm/manager/identity/ldap/pool"
+	"odcm/manager/identity/person"
 )
 
 // account is a person's entry.
@@ -76,9 +76,9 @@ func first(values ...string) string {
 }
 
 // assertion is what the account says of itself, without groups.
-func (s *settings) assertion(a account) identity.Assertion {
+func (s *settings) assertion(a account) person.Assertion {
 	username := a.GetEqualFoldAttributeValue(s.schema.username)
-	n := identity.Assertion{Provider: s.id, Subject: a.subject, Method: "ldap", Username: username,
+	n := person.Assertion{Provider: s.id, Subject: a.subject, Method: "ldap", Username: username,
 		DisplayName: first(a.GetEqualFoldAttributeValue(s.schema.displayName), username), Admit: s.admit, Marks: map[string]string{"dn": a.DN}}
 	if s.schema.mail != "" {
 		n.Email = a.GetEqualFoldAttributeValue(s.schema.mail)

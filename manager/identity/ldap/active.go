@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/ldap/msid"
 	"odcm/manager/identity/ldap/pool"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -87,7 +87,7 @@ type windows struct{ active }
 
 // Accept implements [provider.Tickets]. The ticket proves who it is; the directory says whether the account may be used now,
 // and its groups: those in a ticket are as old as the ticket.
-func (d *windows) Accept(ctx context.Context, token []byte, remoteAddress string) (a identity.Assertion, reply []byte, err error) {
+func (d *windows) Accept(ctx context.Context, token []byte, remoteAddress string) (a person.Assertion, reply []byte, err error) {
 	ticket, reply, err := d.tickets.Accept(token, remoteAddress)
 	if err != nil {
 		return a, reply, err

@@ -10,9 +10,9 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/ldap/msid"
 	"odcm/manager/identity/ldap/pool"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -39,7 +39,7 @@ func (d *directory) Domains() []string {
 }
 
 // Verify implements [provider.Passwords].
-func (d *directory) Verify(ctx context.Context, username, password string) (a identity.Assertion, err error) {
+func (d *directory) Verify(ctx context.Context, username, password string) (a person.Assertion, err error) {
 	defer func() { err = d.explain(err) }()
 	if password == "" { // would be a bind as nobody, which succeeds (RFC 4513 section 5.1.2)
 		return a, wrongPassword()
@@ -86,7 +86,7 @@ func wrongPassword() error {
 }
 
 // complete adds the groups. That they cannot be read keeps nobody out: those that were known stay.
-func (d *directory) complete(ctx context.Context, who account) (identity.Assertion, error) {
+func (d *directory) complete(ctx context.Context, who account) (person.Assertion, error) {
 	a := d.assertion(who)
 	err := d.Use(ctx, func(c *pool.Conn) (err error) {
 		a.Groups, a.GroupsKnown, err = d.groupsOf(c, who)
@@ -172,7 +172,7 @@ func (d *directory) absent(c *pool.Conn, subjects []string) ([]provider.Person, 
 	}
 	for _, s := range subjects {
 		if !slices.ContainsFunc(there, func(a account) bool { return a.subject == s }) {
-			people = append(people, provider.Person{Assertion: identity.Assertion{Provider: d.id, Subject: s}, Gone: true})
+			people = append(people, provider.Person{Assertion: person.Assertion{Provider: d.id, Subject: s}, Gone: true})
 		}
 	}
 	return people, nil
@@ -205,7 +205,7 @@ func (d *directory) bySubject(c *pool.Conn, filter string, subjects []string) ([
 }
 
 // FindGroups implements [provider.Directory].
-func (d *directory) FindGroups(ctx context.Context, text string, limit int) (groups []identity.ExternalGroup, err error) {
+func (d *directory) FindGroups(ctx context.Context, text string, limit int) (groups []person.ExternalGroup, err error) {
 	defer func() { err = d.explain(err) }()
 	attributes := []string{d.schema.id, d.schema.groupName}
 	filter := "(&" + d.schema.groups + contains(text, d.schema.groupName) + ")"
@@ -219,12 +219,12 @@ func (d *directory) FindGroups(ctx context.Context, text string, limit int) (gro
 		}
 		return err
 	})
-	slices.SortFunc(groups, func(a, b identity.ExternalGroup) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(groups, func(a, b person.ExternalGroup) int { return strings.Compare(a.Name, b.Name) })
 	return groups, err
 }
 
 // FindPeople implements [provider.Directory].
-func (d *directory) FindPeople(ctx context.Context, text string, limit int) (people []identity.Assertion, err error) {
+func (d *directory) FindPeople(ctx context.Context, text string, limit int) (people []person.Assertion, err error) {
 	defer func() { err = d.explain(err) }()
 	filter := "(&" + d.schema.people + contains(text, d.schema.username, d.schema.displayName, d.schema.mail) + ")"
 	err = d.Use(ctx, func(c *pool.Conn) error {
@@ -237,7 +237,7 @@ func (d *directory) FindPeople(ctx context.Context, text string, limit int) (peo
 		}
 		return err
 	})
-	slices.SortFunc(people, func(a, b identity.Assertion) int { return strings.Compare(a.Username, b.Username) })
+	slices.SortFunc(people, func(a, b person.Assertion) int { return strings.Compare(a.Username, b.Username) })
 	return people, err
 }
 

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/ldap"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 	"odcm/test/directory"
 )
@@ -47,12 +47,12 @@ func open(t *testing.T, p provider.Provider) provider.Source {
 	return nil
 }
 
-func verify(t *testing.T, s provider.Source, username, password string) (identity.Assertion, error) {
+func verify(t *testing.T, s provider.Source, username, password string) (person.Assertion, error) {
 	t.Helper()
 	return s.(provider.Passwords).Verify(t.Context(), username, password)
 }
 
-func names(groups []identity.ExternalGroup) []string {
+func names(groups []person.ExternalGroup) []string {
 	var list []string
 	for _, g := range groups {
 		list = append(list, g.Name)

@@ -9,8 +9,8 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"odcm/manager/identity"
 	"odcm/manager/identity/ldap/pool"
+	"odcm/manager/identity/person"
 )
 
 // Bounds of a walk through nested groups. Beyond them the groups are not known.
@@ -28,7 +28,7 @@ const activeGroups = "(objectClass=group)"
 
 // node is a group that was met on the way.
 type node struct {
-	identity.ExternalGroup
+	person.ExternalGroup
 	counts  bool     // below the search base, and the filter takes it; through others the walk goes on
 	walked  bool     // its parents are known
 	parents []string // keys of the groups that it is in
@@ -56,7 +56,7 @@ func key(dn string) string {
 }
 
 // of returns the groups of each account, nested ones flattened. An account whose groups are not known is not in it.
-func (w *walk) of(accounts []account) (map[string][]identity.ExternalGroup, error) {
+func (w *walk) of(accounts []account) (map[string][]person.ExternalGroup, error) {
 	starts := make(map[string][]string, len(accounts))
 	level := map[string]bool{}
 	for _, a := range accounts {
@@ -71,7 +71,7 @@ func (w *walk) of(accounts []account) (map[string][]identity.ExternalGroup, erro
 			level[k] = true
 		}
 	}
-	groups := make(map[string][]identity.ExternalGroup, len(accounts))
+	groups := make(map[string][]person.ExternalGroup, len(accounts))
 	complete, err := w.climb(slices.Collect(maps.Keys(level)))
 	if err != nil || !complete {
 		return groups, err
@@ -160,9 +160,9 @@ func (w *walk) met(e *ldap.Entry, counts bool) string {
 	return k
 }
 
-func (s *settings) group(e *ldap.Entry) identity.ExternalGroup {
+func (s *settings) group(e *ldap.Entry) person.ExternalGroup {
 	id := s.idOf(e)
-	return identity.ExternalGroup{ID: id, Name: first(e.GetEqualFoldAttributeValue(s.schema.groupName), id)}
+	return person.ExternalGroup{ID: id, Name: first(e.GetEqualFoldAttributeValue(s.schema.groupName), id)}
 }
 
 // climb reads the groups, the groups that they are in, and so on. It tells whether it reached the end.
@@ -288,9 +288,9 @@ func (w *walk) containing(dn, username string) ([]string, error) {
 }
 
 // flatten lists the groups that can be reached, each once.
-func (w *walk) flatten(level []string) []identity.ExternalGroup {
+func (w *walk) flatten(level []string) []person.ExternalGroup {
 	seen := map[string]bool{}
-	list := []identity.ExternalGroup{}
+	list := []person.ExternalGroup{}
 	for len(level) > 0 {
 		var next []string
 		for _, k := range level {
@@ -311,13 +311,13 @@ func (w *walk) flatten(level []string) []identity.ExternalGroup {
 	return sorted(list)
 }
 
-func sorted(list []identity.ExternalGroup) []identity.ExternalGroup {
-	slices.SortFunc(list, func(a, b identity.ExternalGroup) int { return strings.Compare(a.ID, b.ID) })
-	return slices.CompactFunc(list, func(a, b identity.ExternalGroup) bool { return a.ID == b.ID })
+func sorted(list []person.ExternalGroup) []person.ExternalGroup {
+	slices.SortFunc(list, func(a, b person.ExternalGroup) int { return strings.Compare(a.ID, b.ID) })
+	return slices.CompactFunc(list, func(a, b person.ExternalGroup) bool { return a.ID == b.ID })
 }
 
 // groupsOf returns one account's groups, and whether they are known.
-func (s *settings) groupsOf(c *pool.Conn, a account) ([]identity.ExternalGroup, bool, error) {
+func (s *settings) groupsOf(c *pool.Conn, a account) ([]person.ExternalGroup, bool, error) {
 	w := newWalk(s, c)
 	if s.schema.active && s.nested == inChain {
 		groups, err := w.chain(a)
@@ -331,13 +331,13 @@ func (s *settings) groupsOf(c *pool.Conn, a account) ([]identity.ExternalGroup, 
 }
 
 // chain lets the server walk: from the account, and from its primary group, which is a list's member nowhere.
-func (w *walk) chain(a account) ([]identity.ExternalGroup, error) {
+func (w *walk) chain(a account) ([]person.ExternalGroup, error) {
 	primary, err := w.primary(a)
 	if err != nil {
 		return nil, err
 	}
 	filter := "(member" + chainRule + "=" + ldap.EscapeFilter(a.DN) + ")"
-	list := []identity.ExternalGroup{}
+	list := []person.ExternalGroup{}
 	if primary != "" {
 		filter = "(|" + filter + "(member" + chainRule + "=" + ldap.EscapeFilter(primary) + "))"
 		if n := w.nodes[primary]; n.counts {

@@ -16,8 +16,10 @@ import (
 	"odcm/kit/signal"
 	"odcm/manager/identity"
 	"odcm/manager/identity/ldap"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 	"odcm/manager/identity/provider/providersql"
+	"odcm/manager/identity/role"
 	"odcm/test/directory"
 )
 
@@ -25,7 +27,7 @@ import (
 type recorder struct {
 	subject string
 	mu      sync.Mutex
-	last    identity.Observation
+	last    person.Observation
 	changed chan struct{}
 }
 
@@ -36,7 +38,7 @@ func (r *recorder) Linked(_ context.Context, _ odcm.ProviderID, after string, _ 
 	return []string{r.subject}, nil
 }
 
-func (r *recorder) Observe(_ context.Context, _ odcm.ProviderID, seen []identity.Observation) (identity.Observed, error) {
+func (r *recorder) Observe(_ context.Context, _ odcm.ProviderID, seen []person.Observation) (identity.Observed, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, o := range seen {
@@ -50,7 +52,7 @@ func (r *recorder) Observe(_ context.Context, _ odcm.ProviderID, seen []identity
 }
 
 // until waits for an observation that is as it should be, and tells how long that took.
-func (r *recorder) until(t *testing.T, what string, ok func(identity.Observation) bool) {
+func (r *recorder) until(t *testing.T, what string, ok func(person.Observation) bool) {
 	t.Helper()
 	begun := time.Now()
 	deadline := time.NewTimer(30 * time.Second)
@@ -92,7 +94,7 @@ func TestObserved(t *testing.T) {
 	bob, err := verify(t, open(t, of(d)), "bob", directory.Password)
 	must(t, err)
 	people := &recorder{subject: bob.Subject, changed: make(chan struct{}, 1)}
-	s := provider.New(provider.Options{Store: store, Sealer: sealer, Authorizer: identity.NewAuthorizer(), Bus: bus, People: people, Leases: leases, Replica: "one",
+	s := provider.New(provider.Options{Store: store, Sealer: sealer, Authorizer: role.NewAuthorizer(), Bus: bus, People: people, Leases: leases, Replica: "one",
 		Connectors: ldap.Connectors(ldap.Options{Logger: quiet}), Logger: quiet})
 	p := of(d)
 	p.Enabled = true
@@ -107,15 +109,15 @@ func TestObserved(t *testing.T) {
 		must(t, s.Close())
 	})
 
-	people.until(t, "the first reading", func(o identity.Observation) bool { return o.GroupsKnown && !o.Disabled })
+	people.until(t, "the first reading", func(o person.Observation) bool { return o.GroupsKnown && !o.Disabled })
 	must(t, d.AddMember(directory.OnCall, directory.PersonDN("bob")))
-	people.until(t, "joining a nested group", func(o identity.Observation) bool { return slices.Contains(names(o.Groups), directory.Admins) })
+	people.until(t, "joining a nested group", func(o person.Observation) bool { return slices.Contains(names(o.Groups), directory.Admins) })
 	must(t, d.RemoveMember(directory.OnCall, directory.PersonDN("bob")))
-	people.until(t, "leaving it", func(o identity.Observation) bool {
+	people.until(t, "leaving it", func(o person.Observation) bool {
 		return o.GroupsKnown && !slices.Contains(names(o.Groups), directory.Admins)
 	})
 	must(t, d.Disable("bob", true))
-	people.until(t, "a disabled account", func(o identity.Observation) bool { return o.Disabled })
+	people.until(t, "a disabled account", func(o person.Observation) bool { return o.Disabled })
 	if _, err := s.Verify(ctx, "bob", directory.Password); odcm.CodeOf(err) != "ldap.account-disabled" {
 		t.Errorf("%v", err)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // AskToVerify mails a link to one of the principal's own addresses.
@@ -18,7 +18,7 @@ func (s *Service) AskToVerify(ctx context.Context, p odcm.Principal, address str
 		return err
 	}
 	for _, e := range who.Emails {
-		if identity.EmailKey(e.Address) == identity.EmailKey(address) && p.User != identity.Guest {
+		if person.EmailKey(e.Address) == person.EmailKey(address) && p.User != person.Guest {
 			_, err := s.write(ctx, p, Verification, who.User, e.Address)
 			return err
 		}

@@ -2,10 +2,13 @@ package letter
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"odcm"
 	"odcm/manager/identity"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 // Invite is who is to be let in from outside.
@@ -19,24 +22,24 @@ type Invite struct {
 
 // Invite makes a user who can do nothing yet, puts him into groups, and writes to him. It needs the actions "user.invite" and
 // "user.create". Link is set where it is for the administrator to hand over.
-func (s *Service) Invite(ctx context.Context, p odcm.Principal, n Invite) (_ identity.User, link string, err error) {
+func (s *Service) Invite(ctx context.Context, p odcm.Principal, n Invite) (_ person.User, link string, err error) {
 	defer odcm.Wrap(&err, "invite")
 	if err := s.o.Authorizer.Authorize(ctx, p, "user.invite", ""); err != nil {
-		return identity.User{}, "", err
+		return person.User{}, "", err
 	}
 	if len(n.Groups) > 0 && s.o.Groups == nil {
-		return identity.User{}, "", odcm.E(odcm.Unsupported, "letter.no-groups", "There are no groups here.").OnField("groups")
+		return person.User{}, "", odcm.E(odcm.Unsupported, "letter.no-groups", "There are no groups here.").OnField("groups")
 	}
 	n.Email = strings.TrimSpace(n.Email)
 	if n.Email == "" {
-		return identity.User{}, "", odcm.E(odcm.Invalid, "letter.email-missing", "Say where to write to.").OnField("email")
+		return person.User{}, "", odcm.E(odcm.Invalid, "letter.email-missing", "Say where to write to.").OnField("email")
 	}
 	same, err := s.o.People.UsersByEmail(ctx, n.Email)
 	if err != nil {
-		return identity.User{}, "", err
+		return person.User{}, "", err
 	}
 	if len(same) > 0 {
-		return identity.User{}, "", odcm.E(odcm.Exists, "letter.known", "%s has this address already.", same[0].Username).OnField("email")
+		return person.User{}, "", odcm.E(odcm.Exists, "letter.known", "%s has this address already.", same[0].Username).OnField("email")
 	}
 	if n.Username == "" {
 		n.Username = n.Email
@@ -53,11 +56,31 @@ func (s *Service) Invite(ctx context.Context, p odcm.Principal, n Invite) (_ ide
 	}
 	if len(n.Groups) > 0 {
 		if err := s.o.Groups.Join(ctx, p, u.ID, n.Groups); err != nil {
-			return u, "", err
+			return person.User{}, "", errors.Join(onGroups(err), s.takeBack(ctx, u))
 		}
 	}
 	link, err = s.write(ctx, p, Invitation, u, n.Email)
 	return u, link, err
+}
+
+// onGroups points at the field.
+func onGroups(err error) error {
+	var e *odcm.Error
+	if errors.As(err, &e) && len(e.Fields) == 0 {
+		return odcm.E(e.Kind, e.Code, "%s", e.Message).OnField("groups").Because(e.Cause)
+	}
+	return err
+}
+
+// takeBack deletes a user who was just made and could not be put where he should be: the next try finds his name free.
+func (s *Service) takeBack(ctx context.Context, u person.User) error {
+	ctx = context.WithoutCancel(ctx)
+	off := true
+	u, err := s.o.People.Update(ctx, odcm.System, u.ID, u.Revision, identity.Change{Disabled: &off})
+	if err != nil {
+		return err
+	}
+	return s.o.People.Delete(ctx, odcm.System, u.ID, u.Revision)
 }
 
 // InviteAgain writes to a user who has not come yet; the link of before stops working when this one is used. It needs the
@@ -71,7 +94,7 @@ func (s *Service) InviteAgain(ctx context.Context, p odcm.Principal, id odcm.Use
 	switch {
 	case err != nil:
 		return "", err
-	case who.Disabled || id == identity.Guest:
+	case who.Disabled || id == person.Guest:
 		return "", odcm.E(odcm.Conflict, "letter.user-disabled", "%s is deactivated.", who.Username)
 	case who.HasPassword || len(who.Identities) > 0:
 		return "", odcm.E(odcm.Conflict, "letter.came", "%s can sign in already.", who.Username)
@@ -80,49 +103,49 @@ func (s *Service) InviteAgain(ctx context.Context, p odcm.Principal, id odcm.Use
 }
 
 // Accept takes up an invitation with a password, and signs in.
-func (s *Service) Accept(ctx context.Context, secret, password string, from identity.Client) (session string, _ identity.Session, err error) {
+func (s *Service) Accept(ctx context.Context, secret, password string, from session.Client) (cookie string, _ session.Session, err error) {
 	defer odcm.Wrap(&err, "accept invitation")
 	_, who, err := s.Look(ctx, Invitation, secret)
 	if err != nil {
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	}
 	if err := s.o.People.PasswordFits(password, who.User); err != nil { // before the link is used up
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	}
 	l, err := s.use(ctx, Invitation, secret)
 	if err != nil {
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	}
 	if err := s.o.People.SetPassword(ctx, odcm.System, l.User, password); err != nil {
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	}
 	if err := s.proved(ctx, l); err != nil {
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	}
 	return s.o.People.SignIn(ctx, identity.Credentials{Username: who.Username, Password: password, From: from})
 }
 
 // AcceptBy takes up an invitation with the account that a provider vouches for, and signs in.
-func (s *Service) AcceptBy(ctx context.Context, secret string, a identity.Assertion, from identity.Client) (session string, _ identity.Session, err error) {
+func (s *Service) AcceptBy(ctx context.Context, secret string, a person.Assertion, from session.Client) (cookie string, _ session.Session, err error) {
 	defer odcm.Wrap(&err, "accept invitation by provider %s", a.Provider)
 	if _, _, err := s.Look(ctx, Invitation, secret); err != nil {
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	}
 	if owner, err := s.o.People.Owner(ctx, a.Provider, a.Subject); err != nil {
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	} else if owner != "" {
-		return "", identity.Session{}, odcm.E(odcm.Conflict, "letter.account-known",
+		return "", session.Session{}, odcm.E(odcm.Conflict, "letter.account-known",
 			"You are known here by this account already: sign in with it. The invitation still works for another account.")
 	}
 	l, err := s.use(ctx, Invitation, secret)
 	if err != nil {
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	}
 	if _, err := s.o.People.Link(ctx, odcm.System, l.User, a); err != nil {
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	}
 	if err := s.proved(ctx, l); err != nil {
-		return "", identity.Session{}, err
+		return "", session.Session{}, err
 	}
 	return s.o.People.SignInBy(ctx, a, from)
 }

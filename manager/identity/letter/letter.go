@@ -12,6 +12,7 @@ import (
 	"odcm"
 	"odcm/kit/mail"
 	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // Purpose is what a letter's link is for.
@@ -111,7 +112,7 @@ func (s *Service) Mails() bool { return s.o.Outbox != nil && s.o.Outbox.Ready() 
 const perHour = 5
 
 // write makes a link. It is mailed to the address, or returned where mail is not set up or address is "".
-func (s *Service) write(ctx context.Context, p odcm.Principal, purpose Purpose, u identity.User, address string) (link string, err error) {
+func (s *Service) write(ctx context.Context, p odcm.Principal, purpose Purpose, u person.User, address string) (link string, err error) {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails (crypto/rand)
 	text := base64.RawURLEncoding.EncodeToString(secret)
@@ -149,13 +150,13 @@ func gone() error {
 }
 
 // Look tells what a link is for without using it up: programs that check mail follow links too.
-func (s *Service) Look(ctx context.Context, p Purpose, secret string) (Letter, identity.Person, error) {
+func (s *Service) Look(ctx context.Context, p Purpose, secret string) (Letter, person.Person, error) {
 	if len(secret) != secretLength {
-		return Letter{}, identity.Person{}, gone()
+		return Letter{}, person.Person{}, gone()
 	}
 	l, err := s.o.Store.Letter(ctx, p, tokenOf(secret), s.now())
 	if err != nil {
-		return Letter{}, identity.Person{}, goneIf(err)
+		return Letter{}, person.Person{}, goneIf(err)
 	}
 	who, err := s.o.People.Person(ctx, odcm.System, l.User)
 	if err == nil && who.Disabled {

@@ -3,8 +3,10 @@ package letter_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,9 @@ import (
 	"odcm/manager/identity"
 	"odcm/manager/identity/identitysql"
 	"odcm/manager/identity/letter"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/role"
+	"odcm/manager/identity/session"
 )
 
 // box is where mail goes that is written.
@@ -39,6 +44,9 @@ func (b *box) Ready() bool { return b.ready }
 type groups struct{ joined []odcm.GroupID }
 
 func (g *groups) Join(_ context.Context, _ odcm.Principal, _ odcm.UserID, all []odcm.GroupID) error {
+	if slices.Contains(all, "group-gone") {
+		return odcm.E(odcm.NotFound, "group.not-found", "There is no such group.")
+	}
 	g.joined = append(g.joined, all...)
 	return nil
 }
@@ -58,7 +66,7 @@ const password = "correct horse"
 
 var (
 	admin = odcm.Principal{User: "user-admin", Name: "barry", Roles: []odcm.Role{odcm.Administrator}}
-	here  = identity.Client{Address: "192.0.2.1"}
+	here  = session.Client{Address: "192.0.2.1"}
 )
 
 func setup(t *testing.T) *bundle {
@@ -77,7 +85,7 @@ func setup(t *testing.T) *bundle {
 	if b.store, err = identitysql.New(ctx, d, b.log); err != nil {
 		t.Fatal(err)
 	}
-	auth, clock := identity.NewAuthorizer(), func() time.Time { return b.now }
+	auth, clock := role.NewAuthorizer(), func() time.Time { return b.now }
 	quiet := slog.New(slog.DiscardHandler)
 	b.people = identity.New(identity.Options{Store: b.store, Bus: bus, Authorizer: auth, Now: clock, Logger: quiet})
 	b.Service = b.restarted()
@@ -86,7 +94,7 @@ func setup(t *testing.T) *bundle {
 
 // restarted is another process on the same database.
 func (b *bundle) restarted() *letter.Service {
-	return letter.New(letter.Options{People: b.people, Store: b.store.Letters(b.box), Authorizer: identity.NewAuthorizer(), Outbox: b.box, Groups: b.groups,
+	return letter.New(letter.Options{People: b.people, Store: b.store.Letters(b.box), Authorizer: role.NewAuthorizer(), Outbox: b.box, Groups: b.groups,
 		PublicURL: func() string { return "https://odcm.example.com" }, Pace: time.Millisecond, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now }})
 }
 
@@ -113,7 +121,7 @@ func (b *bundle) code(what string, err error, code string) {
 }
 
 // user makes one who has proved an address.
-func (b *bundle) user(name, address string) identity.User {
+func (b *bundle) user(name, address string) person.User {
 	b.t.Helper()
 	u, err := b.people.Create(b.t.Context(), odcm.System, identity.NewUser{Username: name, Password: password, Email: address})
 	if err == nil {
@@ -125,8 +133,27 @@ func (b *bundle) user(name, address string) identity.User {
 	return u
 }
 
-func self(u identity.User) odcm.Principal {
+func self(u person.User) odcm.Principal {
 	return odcm.Principal{User: u.ID, Name: u.Username, Roles: []odcm.Role{odcm.Member}}
+}
+
+// A group that is gone stops the invitation, and the next try finds the name free.
+func TestInvitationIntoAGroupThatIsGone(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	n := letter.Invite{Email: "geoff@consult.example", Groups: []odcm.GroupID{"group-gone"}}
+	_, _, err := b.Invite(ctx, admin, n)
+	var e *odcm.Error
+	if !errors.As(err, &e) || e.Code != "group.not-found" || len(e.Fields) != 1 || e.Fields[0].Field != "groups" {
+		t.Errorf("%v", err)
+	}
+	if who, err := b.people.FindPerson(ctx, n.Email); odcm.KindOf(err) != odcm.NotFound || len(b.box.got) != 0 {
+		t.Errorf("%+v, %v, mailed %v", who.User, err, b.box.got)
+	}
+	n.Groups = []odcm.GroupID{"group-1"}
+	if u, _, err := b.Invite(ctx, admin, n); err != nil || u.Username != n.Email || len(b.groups.joined) != 1 {
+		t.Errorf("again: %+v, %v", u, err)
+	}
 }
 
 func TestInvitation(t *testing.T) {
@@ -167,7 +194,7 @@ func TestInvitation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := identity.Assertion{Provider: "provider-entra", Subject: "tid/oid", Method: "oidc", Username: "geoff"}
+		a := person.Assertion{Provider: "provider-entra", Subject: "tid/oid", Method: "oidc", Username: "geoff"}
 		_, session, err := b.AcceptBy(ctx, b.secret(), a, here)
 		if err != nil || session.User != u.ID || session.Method != "oidc" {
 			t.Fatalf("%+v, %v", session, err)
@@ -287,7 +314,7 @@ func TestForgottenPassword(t *testing.T) {
 		}
 		_, err = b.ChoosePassword(ctx, b.secret(), "battery staple 2")
 		b.code("again", err, "letter.gone")
-		if _, err := b.people.Authenticate(ctx, identity.Secret{Session: secret}, ""); odcm.KindOf(err) != odcm.Unauthenticated {
+		if _, err := b.people.Authenticate(ctx, session.Secret{Session: secret}, ""); odcm.KindOf(err) != odcm.Unauthenticated {
 			t.Errorf("an old session lives: %v", err)
 		}
 		if _, _, err := b.people.SignIn(ctx, identity.Credentials{Username: "bob", Password: "battery staple"}); err != nil {
@@ -360,7 +387,7 @@ func TestAnAnswerTakesAsLongWhetherSomebodyIsKnownOrNot(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.user("bob", "bob@example.com")
-	slow := letter.New(letter.Options{People: b.people, Store: b.store.Letters(b.box), Authorizer: identity.NewAuthorizer(), Outbox: b.box,
+	slow := letter.New(letter.Options{People: b.people, Store: b.store.Letters(b.box), Authorizer: role.NewAuthorizer(), Outbox: b.box,
 		PublicURL: func() string { return "https://odcm.example.com" }, Pace: 200 * time.Millisecond, Now: func() time.Time { return b.now }})
 	for _, name := range []string{"bob", "nobody"} {
 		began := time.Now()

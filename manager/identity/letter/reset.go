@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 // Forgot mails a link to whoever has the username or the verified address, if he has a password to lose and a verified
 // address to write to. The answer is the same, and takes as long, whether somebody is known or not: nil, unless mail is not set
 // up or this place asks too often.
-func (s *Service) Forgot(ctx context.Context, ref string, from identity.Client) (err error) {
+func (s *Service) Forgot(ctx context.Context, ref string, from session.Client) (err error) {
 	defer odcm.Wrap(&err, "forgot password")
 	if !s.Mails() {
 		return noMail()
@@ -31,7 +32,7 @@ func (s *Service) Forgot(ctx context.Context, ref string, from identity.Client) 
 	return nil
 }
 
-func (s *Service) remind(ctx context.Context, ref string, from identity.Client) error {
+func (s *Service) remind(ctx context.Context, ref string, from session.Client) error {
 	users, err := s.o.People.UsersByEmail(ctx, ref)
 	if err != nil {
 		return err
@@ -43,7 +44,7 @@ func (s *Service) remind(ctx context.Context, ref string, from identity.Client) 
 		} else if err != nil {
 			return err
 		}
-		users = []identity.User{who.User}
+		users = []person.User{who.User}
 	}
 	ids := make([]odcm.UserID, len(users))
 	for i, u := range users {
@@ -67,15 +68,15 @@ func (s *Service) remind(ctx context.Context, ref string, from identity.Client) 
 }
 
 // reminded tells where to write to: the address that was typed, else the main one.
-func reminded(who identity.Person, ref string) (address string, ok bool) {
-	if who.Disabled || !who.HasPassword || who.ID == identity.Guest {
+func reminded(who person.Person, ref string) (address string, ok bool) {
+	if who.Disabled || !who.HasPassword || who.ID == person.Guest {
 		return "", false
 	}
 	for _, e := range who.Emails {
 		if e.Verified.IsZero() {
 			continue
 		}
-		if address == "" || identity.EmailKey(e.Address) == identity.EmailKey(ref) {
+		if address == "" || person.EmailKey(e.Address) == person.EmailKey(ref) {
 			address = e.Address
 		}
 	}
@@ -93,29 +94,29 @@ func (s *Service) Offer(ctx context.Context, p odcm.Principal, id odcm.UserID) (
 	if err != nil {
 		return "", err
 	}
-	if who.Disabled || id == identity.Guest {
+	if who.Disabled || id == person.Guest {
 		return "", odcm.E(odcm.Conflict, "letter.user-disabled", "%s is deactivated.", who.Username)
 	}
 	address := who.Email()
 	if address.Verified.IsZero() {
-		address = identity.Email{} // it may be somebody else's
+		address = person.Email{} // it may be somebody else's
 	}
 	return s.write(ctx, p, Reset, who.User, address.Address)
 }
 
 // ChoosePassword uses a link. It ends all sessions of the user.
-func (s *Service) ChoosePassword(ctx context.Context, secret, password string) (_ identity.User, err error) {
+func (s *Service) ChoosePassword(ctx context.Context, secret, password string) (_ person.User, err error) {
 	defer odcm.Wrap(&err, "choose a new password")
 	_, who, err := s.Look(ctx, Reset, secret)
 	if err != nil {
-		return identity.User{}, err
+		return person.User{}, err
 	}
 	if err := s.o.People.PasswordFits(password, who.User); err != nil { // before the link is used up
-		return identity.User{}, err
+		return person.User{}, err
 	}
 	l, err := s.use(ctx, Reset, secret)
 	if err != nil {
-		return identity.User{}, err
+		return person.User{}, err
 	}
 	return who.User, s.o.People.SetPassword(ctx, odcm.System, l.User, password)
 }

@@ -6,7 +6,7 @@ import (
 
 	"odcm"
 	"odcm/kit/mail"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 func (s *Service) subject(p Purpose) string {
@@ -28,7 +28,7 @@ func (s *Service) host() string {
 	return u.Host
 }
 
-func (s *Service) compose(p Purpose, u identity.User, by odcm.Principal, link string) mail.Letter {
+func (s *Service) compose(p Purpose, u person.User, by odcm.Principal, link string) mail.Letter {
 	l := mail.Letter{Product: s.o.Product, Link: link}
 	switch p {
 	case Invitation:

@@ -8,6 +8,7 @@ import (
 
 	"odcm"
 	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // Reason is one thing that two users have in common.
@@ -35,7 +36,7 @@ func PairOf(a, b odcm.UserID) Pair { return Pair{min(a, b), max(a, b)} }
 
 // Proposal is a pair that looks like one person.
 type Proposal struct {
-	One, Other identity.Person
+	One, Other person.Person
 	Reasons    []Reason
 }
 
@@ -54,7 +55,7 @@ type Store interface {
 	Distinguish(ctx context.Context, p Pair, now time.Time, by string, e odcm.Event) error
 	// Merge gives keep what gone has: identities, addresses, API keys, and the password where keep has none; and deletes gone
 	// with a pointer to keep. odcm.Conflict where either changed or the last administrator would go.
-	Merge(ctx context.Context, keep, gone identity.User, now time.Time, e odcm.Event) error
+	Merge(ctx context.Context, keep, gone person.User, now time.Time, e odcm.Event) error
 }
 
 // Mover moves what another room keeps of a user: memberships, grants. It may be called again for what it has moved already.
@@ -163,11 +164,11 @@ func (s *Service) Merge(ctx context.Context, p odcm.Principal, keep, gone odcm.U
 
 func (s *Service) now() time.Time { return s.o.Now().UTC().Truncate(time.Millisecond) }
 
-func (s *Service) two(ctx context.Context, p odcm.Principal, a, b odcm.UserID) (one, other identity.User, err error) {
+func (s *Service) two(ctx context.Context, p odcm.Principal, a, b odcm.UserID) (one, other person.User, err error) {
 	if err := s.o.Authorizer.Authorize(ctx, p, "user.merge", string(a)); err != nil {
 		return one, other, err
 	}
-	if a == b || a == identity.Guest || b == identity.Guest {
+	if a == b || a == person.Guest || b == person.Guest {
 		return one, other, odcm.E(odcm.Invalid, "merge.not-two", "Choose two different people; the guest is nobody.")
 	}
 	if one, err = s.alive(ctx, p, a); err == nil {
@@ -176,7 +177,7 @@ func (s *Service) two(ctx context.Context, p odcm.Principal, a, b odcm.UserID) (
 	return one, other, err
 }
 
-func (s *Service) alive(ctx context.Context, p odcm.Principal, id odcm.UserID) (identity.User, error) {
+func (s *Service) alive(ctx context.Context, p odcm.Principal, id odcm.UserID) (person.User, error) {
 	u, err := s.o.People.Get(ctx, p, id)
 	if err == nil && !u.Deleted.IsZero() {
 		err = odcm.E(odcm.Conflict, "identity.user-deleted", "%s is deleted.", u.Username)

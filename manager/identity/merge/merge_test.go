@@ -13,6 +13,9 @@ import (
 	"odcm/manager/identity"
 	"odcm/manager/identity/identitysql"
 	"odcm/manager/identity/merge"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/role"
+	"odcm/manager/identity/session"
 )
 
 // mover is another room.
@@ -54,7 +57,7 @@ func setup(t *testing.T) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth := identity.NewAuthorizer()
+	auth := role.NewAuthorizer()
 	b := &bundle{t: t, log: log, mover: &mover{}}
 	b.people = identity.New(identity.Options{Store: store, Bus: bus, Authorizer: auth, Now: func() time.Time { return time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC) }})
 	b.Service = merge.New(merge.Options{People: b.people, Store: store, Authorizer: auth, Bus: bus, Movers: []merge.Mover{b.mover}})
@@ -64,7 +67,7 @@ func setup(t *testing.T) *bundle {
 // by signs somebody in who becomes a user.
 func (b *bundle) by(provider odcm.ProviderID, subject, name, email string, marks map[string]string) odcm.UserID {
 	b.t.Helper()
-	_, s, err := b.people.SignInBy(b.t.Context(), identity.Assertion{Provider: provider, Subject: subject, Username: name, Email: email, Marks: marks, Method: "oidc", Admit: true}, identity.Client{})
+	_, s, err := b.people.SignInBy(b.t.Context(), person.Assertion{Provider: provider, Subject: subject, Username: name, Email: email, Marks: marks, Method: "oidc", Admit: true}, session.Client{})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -133,7 +136,7 @@ func TestMerge(t *testing.T) {
 	if events, err := b.log.List(ctx, eventlog.Filter{Types: []string{"identity.users-merged"}, Limit: 10}); err != nil || len(events) != 1 || events[0].By != "barry" {
 		t.Errorf("%+v, %v", events, err)
 	}
-	for what, pair := range map[string][2]odcm.UserID{"oneself": {keep, keep}, "nobody": {keep, "user-none"}, "who is gone": {keep, gone}, "the guest": {keep, identity.Guest}} {
+	for what, pair := range map[string][2]odcm.UserID{"oneself": {keep, keep}, "nobody": {keep, "user-none"}, "who is gone": {keep, gone}, "the guest": {keep, person.Guest}} {
 		if err := b.Merge(ctx, admin, pair[0], pair[1]); err == nil {
 			t.Errorf("merged with %s", what)
 		}

@@ -8,8 +8,8 @@ import (
 
 	exact "github.com/go-jose/go-jose/v4/json"
 
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/wire"
+	"odcm/manager/identity/person"
 )
 
 // claims are those of an ID token or of userinfo that ODCM reads (OpenID Connect Core sections 2 and 5.1; Entra ID's ID token
@@ -94,11 +94,11 @@ func (s seconds) time() time.Time {
 }
 
 // person reads what every kind says in the same claims.
-func (c *claims) person() (identity.Assertion, error) {
+func (c *claims) person() (person.Assertion, error) {
 	if !wire.Fits(c.Subject) {
-		return identity.Assertion{}, wire.Refused("sign-in.subject", "the provider does not say who you are, or not in a way that ODCM can keep")
+		return person.Assertion{}, wire.Refused("sign-in.subject", "the provider does not say who you are, or not in a way that ODCM can keep")
 	}
-	a := identity.Assertion{
+	a := person.Assertion{
 		Subject: c.Subject, Username: wire.Clean(c.PreferredUsername, 200), DisplayName: wire.Clean(c.Name, 200),
 		Email: wire.Clean(c.Email, 254), EmailVerified: bool(c.EmailVerified) && c.Email != "", Marks: map[string]string{},
 	}
@@ -124,7 +124,7 @@ const (
 )
 
 // listed reads a claim that holds groups: a list of text, or one text alone. Some providers nest it: "realm_access.roles".
-func listed(all map[string]json.RawMessage, name string) ([]identity.ExternalGroup, presence, error) {
+func listed(all map[string]json.RawMessage, name string) ([]person.ExternalGroup, presence, error) {
 	raw, ok := all[name]
 	if head, rest, nested := strings.Cut(name, "."); !ok && nested && all[head] != nil {
 		var inner map[string]json.RawMessage
@@ -144,7 +144,7 @@ func listed(all map[string]json.RawMessage, name string) ([]identity.ExternalGro
 	} else if json.Unmarshal(raw, &names) != nil {
 		return nil, unreadable, nil
 	}
-	var groups []identity.ExternalGroup
+	var groups []person.ExternalGroup
 	seen := make(map[string]bool, min(len(names), wire.MaxGroups))
 	for _, n := range names {
 		if !wire.Fits(n) || seen[n] {
@@ -154,7 +154,7 @@ func listed(all map[string]json.RawMessage, name string) ([]identity.ExternalGro
 			return nil, present, wire.TooManyGroups()
 		}
 		seen[n] = true
-		groups = append(groups, identity.ExternalGroup{ID: n, Name: wire.Clean(n, 200)})
+		groups = append(groups, person.ExternalGroup{ID: n, Name: wire.Clean(n, 200)})
 	}
 	return groups, present, nil
 }

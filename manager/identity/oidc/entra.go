@@ -9,9 +9,9 @@ import (
 	"golang.org/x/oauth2"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/graph"
 	"odcm/manager/identity/oidc/wire"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -152,7 +152,7 @@ func (e *entra) issuer(_ *metadata, c *claims, signed key) (string, error) {
 
 // who takes the object's identifier for the subject: sub differs from one registered application to the next, so that other
 // systems could never name the same person by it.
-func (e *entra) who(_ context.Context, a *answer) (identity.Assertion, error) {
+func (e *entra) who(_ context.Context, a *answer) (person.Assertion, error) {
 	c := a.claims
 	who, err := c.person()
 	if err != nil {
@@ -179,7 +179,7 @@ func (e *entra) who(_ context.Context, a *answer) (identity.Assertion, error) {
 
 // groups come in the token, unless there are more than it holds: then the token says so (_claim_names, or hasgroups), or
 // leaves the claim out, and Graph is asked. An answer that does not come leaves what was known.
-func (e *entra) groups(ctx context.Context, a *answer) ([]identity.ExternalGroup, bool, error) {
+func (e *entra) groups(ctx context.Context, a *answer) ([]person.ExternalGroup, bool, error) {
 	groups, is, err := listed(a.claims.all, e.groupsClaim)
 	if err != nil {
 		return nil, false, err

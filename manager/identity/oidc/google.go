@@ -8,9 +8,9 @@ import (
 	"golang.org/x/oauth2"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/wire"
 	"odcm/manager/identity/oidc/workspace"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -80,9 +80,9 @@ func (g *google) ask(f provider.Flow) []oauth2.AuthCodeOption {
 
 func (g *google) issuer(m *metadata, _ *claims, _ key) (string, error) { return m.Issuer, nil }
 
-func (g *google) who(_ context.Context, a *answer) (identity.Assertion, error) {
+func (g *google) who(_ context.Context, a *answer) (person.Assertion, error) {
 	if !slices.Contains(g.domains, strings.ToLower(a.claims.HostedDomain)) {
-		return identity.Assertion{}, odcm.E(odcm.Denied, "sign-in.domain", "Your Google account belongs to no organisation whose people may sign in here. Choose the account of your work.")
+		return person.Assertion{}, odcm.E(odcm.Denied, "sign-in.domain", "Your Google account belongs to no organisation whose people may sign in here. Choose the account of your work.")
 	}
 	who, err := a.claims.person()
 	who.TrustEmail = g.owns(who.Email)
@@ -95,7 +95,7 @@ func (g *google) owns(address string) bool {
 	return ok && slices.Contains(g.domains, strings.ToLower(domain))
 }
 
-func (g *google) groups(ctx context.Context, a *answer) ([]identity.ExternalGroup, bool, error) {
+func (g *google) groups(ctx context.Context, a *answer) ([]person.ExternalGroup, bool, error) {
 	if g.workspace == nil {
 		return nil, false, nil
 	}

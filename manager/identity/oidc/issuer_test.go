@@ -21,8 +21,8 @@ import (
 
 	"odcm"
 	"odcm/kit/egress"
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -199,12 +199,12 @@ func newFlow() provider.Flow {
 }
 
 // signIn goes through a whole sign-in: what comes back with the code right, unless answer says otherwise.
-func (i *issuer) signIn(s provider.Source, answer url.Values) (identity.Assertion, error) {
+func (i *issuer) signIn(s provider.Source, answer url.Values) (person.Assertion, error) {
 	i.t.Helper()
 	f := newFlow()
 	target, err := s.(provider.Redirects).Begin(i.t.Context(), f)
 	if err != nil {
-		return identity.Assertion{}, err
+		return person.Assertion{}, err
 	}
 	u, err := url.Parse(target)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/wire"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -73,14 +73,14 @@ func (p *plain) ask(f provider.Flow) []oauth2.AuthCodeOption {
 func (p *plain) issuer(m *metadata, _ *claims, _ key) (string, error) { return m.Issuer, nil }
 
 // who asks userinfo for what the token leaves out: many providers send names, addresses and groups only there (Core section 5.4).
-func (p *plain) who(ctx context.Context, a *answer) (identity.Assertion, error) {
+func (p *plain) who(ctx context.Context, a *answer) (person.Assertion, error) {
 	_, groups, err := listed(a.claims.all, p.groupsClaim)
 	if err != nil {
-		return identity.Assertion{}, err
+		return person.Assertion{}, err
 	}
 	if a.metadata.Userinfo != "" && (groups == absent || a.claims.Email == "" || a.claims.Name == "") {
 		if err := p.userinfo(ctx, a); err != nil {
-			return identity.Assertion{}, err
+			return person.Assertion{}, err
 		}
 	}
 	who, err := a.claims.person()
@@ -126,7 +126,7 @@ func (p *plain) userinfo(ctx context.Context, a *answer) error {
 	return nil
 }
 
-func (p *plain) groups(_ context.Context, a *answer) ([]identity.ExternalGroup, bool, error) {
+func (p *plain) groups(_ context.Context, a *answer) ([]person.ExternalGroup, bool, error) {
 	groups, is, err := listed(a.claims.all, p.groupsClaim)
 	return groups, is == present || is == absent && p.absentNone && !a.partial, err
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/wire"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -92,7 +92,7 @@ func readDomain(text, field string) (string, error) {
 }
 
 // admits tells whether an unknown person becomes a user. The domain of an address counts only where the address is verified.
-func (a admission) admits(who identity.Assertion) bool {
+func (a admission) admits(who person.Assertion) bool {
 	switch a.rule {
 	case admitEveryone:
 		return true

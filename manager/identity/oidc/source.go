@@ -11,8 +11,8 @@ import (
 	"golang.org/x/oauth2"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/wire"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -39,9 +39,9 @@ type dialect interface {
 	// issuer is what the token must name as its issuer; the key has signed it.
 	issuer(*metadata, *claims, key) (string, error)
 	// who reads the person out of a token that is verified.
-	who(context.Context, *answer) (identity.Assertion, error)
+	who(context.Context, *answer) (person.Assertion, error)
 	// groups reads those of the person; known is false where that failed, and an error is a reason to refuse.
-	groups(context.Context, *answer) (groups []identity.ExternalGroup, known bool, err error)
+	groups(context.Context, *answer) (groups []person.ExternalGroup, known bool, err error)
 	// test goes on where the test of the endpoints ended.
 	test(context.Context, *metadata, func(provider.Finding))
 }
@@ -93,53 +93,53 @@ func (s *source) Begin(ctx context.Context, f provider.Flow) (_ string, err erro
 }
 
 // Finish implements [provider.Redirects].
-func (s *source) Finish(ctx context.Context, f provider.Flow, got url.Values) (_ identity.Assertion, err error) {
+func (s *source) Finish(ctx context.Context, f provider.Flow, got url.Values) (_ person.Assertion, err error) {
 	defer odcm.Wrap(&err, "finish sign-in with %s", s.id)
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
 	r, err := readResponse(f, got)
 	if err != nil {
-		return identity.Assertion{}, err
+		return person.Assertion{}, err
 	}
 	m, err := s.described.get(ctx)
 	if err != nil {
-		return identity.Assertion{}, err
+		return person.Assertion{}, err
 	}
 	if r.issuer == "" && m.NamesIssuer {
-		return identity.Assertion{}, wire.Refused("sign-in.issuer-missing", "the answer does not name its provider, though the provider says that it always does")
+		return person.Assertion{}, wire.Refused("sign-in.issuer-missing", "the answer does not name its provider, though the provider says that it always does")
 	}
 	// Before anything else is believed, and before the code goes anywhere, the answer must be this provider's (RFC 9207
 	// section 2.4). Where the issuer depends on the tenant, it is compared with the token's below.
 	if r.issuer != "" && !templated(m.Issuer) && r.issuer != m.Issuer {
-		return identity.Assertion{}, mixedUp()
+		return person.Assertion{}, mixedUp()
 	}
 	if r.err != "" {
-		return identity.Assertion{}, saidNo(r.err)
+		return person.Assertion{}, saidNo(r.err)
 	}
 	tokens, err := s.config(m).Exchange(s.wire.With(ctx), r.code, oauth2.VerifierOption(f.Verifier))
 	if err != nil {
-		return identity.Assertion{}, wire.NotExchanged(ctx, err)
+		return person.Assertion{}, wire.NotExchanged(ctx, err)
 	}
 	c, err := s.verify(ctx, m, f, tokens, r.code)
 	if err != nil {
-		return identity.Assertion{}, err
+		return person.Assertion{}, err
 	}
 	if r.issuer != "" && r.issuer != c.Issuer {
-		return identity.Assertion{}, mixedUp()
+		return person.Assertion{}, mixedUp()
 	}
 	return s.assertion(ctx, &answer{metadata: m, claims: c, tokens: tokens})
 }
 
-func (s *source) assertion(ctx context.Context, a *answer) (identity.Assertion, error) {
+func (s *source) assertion(ctx context.Context, a *answer) (person.Assertion, error) {
 	who, err := s.dialect.who(ctx, a)
 	if err != nil {
-		return identity.Assertion{}, err
+		return person.Assertion{}, err
 	}
 	who.Provider, who.Method = s.id, "oidc"
 	who.Admit = s.admission.admits(who)
 	who.Groups, who.GroupsKnown, err = s.dialect.groups(ctx, a)
 	if err != nil {
-		return identity.Assertion{}, err
+		return person.Assertion{}, err
 	}
 	return who, nil
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 	"odcm/test/upstream"
 )
@@ -20,7 +20,7 @@ func client() upstream.Client {
 }
 
 // visit signs a person in at a real provider.
-func visit(t *testing.T, p *upstream.Provider, s provider.Source, f provider.Flow, username string) (identity.Assertion, error) {
+func visit(t *testing.T, p *upstream.Provider, s provider.Source, f provider.Flow, username string) (person.Assertion, error) {
 	t.Helper()
 	target, err := s.(provider.Redirects).Begin(t.Context(), f)
 	if err != nil {
@@ -33,7 +33,7 @@ func visit(t *testing.T, p *upstream.Provider, s provider.Source, f provider.Flo
 	return s.(provider.Redirects).Finish(t.Context(), f, back.Query())
 }
 
-func ids(groups []identity.ExternalGroup) string {
+func ids(groups []person.ExternalGroup) string {
 	var all []string
 	for _, g := range groups {
 		all = append(all, g.ID)
@@ -241,9 +241,9 @@ func TestEntraID(t *testing.T) {
 		}
 	})
 	t.Run("Graph that refuses fails the reading", func(t *testing.T) {
-		for person, err := range s.(provider.Directory).People(t.Context(), []string{upstream.Tenant + "/" + alice}) {
+		for one, err := range s.(provider.Directory).People(t.Context(), []string{upstream.Tenant + "/" + alice}) {
 			if odcm.KindOf(err) != odcm.Unavailable {
-				t.Errorf("%+v %v", person, err)
+				t.Errorf("%+v %v", one, err)
 			}
 		}
 	})
@@ -316,7 +316,7 @@ func TestGoogleWorkspace(t *testing.T) {
 			t.Errorf("%+v", people)
 		}
 		found, err := s.(provider.Directory).FindGroups(t.Context(), "oper", 10)
-		if err != nil || len(found) != 1 || found[0] != (identity.ExternalGroup{ID: "g-ops", Name: "Operations"}) {
+		if err != nil || len(found) != 1 || found[0] != (person.ExternalGroup{ID: "g-ops", Name: "Operations"}) {
 			t.Errorf("%+v %v", found, err)
 		}
 		who, err := s.(provider.Directory).FindPeople(t.Context(), "gin", 10)

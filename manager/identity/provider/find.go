@@ -5,14 +5,14 @@ import (
 	"strings"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // maxFound bounds what a picker shows.
 const maxFound = 50
 
 // FindGroups looks in a provider for groups whose name contains the text, for pickers.
-func (s *Service) FindGroups(ctx context.Context, p odcm.Principal, id odcm.ProviderID, text string, limit int) (_ []identity.ExternalGroup, err error) {
+func (s *Service) FindGroups(ctx context.Context, p odcm.Principal, id odcm.ProviderID, text string, limit int) (_ []person.ExternalGroup, err error) {
 	defer odcm.Wrap(&err, "find groups in %s", id)
 	d, err := s.directory(ctx, p, id)
 	if err != nil {
@@ -22,7 +22,7 @@ func (s *Service) FindGroups(ctx context.Context, p odcm.Principal, id odcm.Prov
 }
 
 // FindPeople looks in a provider for people whose name contains the text, for pickers.
-func (s *Service) FindPeople(ctx context.Context, p odcm.Principal, id odcm.ProviderID, text string, limit int) (_ []identity.Assertion, err error) {
+func (s *Service) FindPeople(ctx context.Context, p odcm.Principal, id odcm.ProviderID, text string, limit int) (_ []person.Assertion, err error) {
 	defer odcm.Wrap(&err, "find people in %s", id)
 	d, err := s.directory(ctx, p, id)
 	if err != nil {

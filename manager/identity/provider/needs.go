@@ -7,6 +7,7 @@ import (
 	"odcm"
 	"odcm/kit/lease"
 	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // Record is a provider as it is stored: its secrets sealed.
@@ -25,7 +26,11 @@ type Store interface {
 	// Update changes what an administrator sets; Sync and Test stay. Conflict "provider.changed" where the revision is
 	// another, which then grows.
 	Update(ctx context.Context, r Record, e odcm.Event) error
-	Delete(ctx context.Context, id odcm.ProviderID, e odcm.Event) error
+	// Leaving tells what goes with the provider: nothing where there is none.
+	Leaving(ctx context.Context, id odcm.ProviderID) (Leaving, error)
+	// Delete takes the provider away and all that goes with it, in one transaction with the events that decide returns. It
+	// is asked within the transaction, and its error takes nothing away.
+	Delete(ctx context.Context, id odcm.ProviderID, decide func(Leaving) ([]odcm.Event, error)) error
 	// Ask notes that a reading is wanted, and whether it counts in any case.
 	Ask(ctx context.Context, id odcm.ProviderID, at time.Time, accept bool, e odcm.Event) error
 	// SetSync writes all of Sync but what Ask wrote; a reading that counted answers Accepted. Without events nothing is told.
@@ -48,7 +53,7 @@ type People interface {
 	Linked(ctx context.Context, provider odcm.ProviderID, after string, limit int) ([]string, error)
 	// Observe takes what a directory said of linked people: who is gone or disabled loses everything at once, groups become
 	// what they are there, where they are known.
-	Observe(ctx context.Context, provider odcm.ProviderID, seen []identity.Observation) (identity.Observed, error)
+	Observe(ctx context.Context, provider odcm.ProviderID, seen []person.Observation) (identity.Observed, error)
 }
 
 // Leases let one replica at a time read directories (kit/lease).

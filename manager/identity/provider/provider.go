@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // Kind is a sort of provider.
@@ -112,7 +112,7 @@ type Finding struct {
 // "identity.sign-in-failed" where the password is wrong, Denied where it is right and the account may not be used (the
 // message says why), Unavailable where the provider does not answer.
 type Passwords interface {
-	Verify(ctx context.Context, username, password string) (identity.Assertion, error)
+	Verify(ctx context.Context, username, password string) (person.Assertion, error)
 }
 
 // Domains is a [Passwords] that knows the names by which people choose it: "EXAMPLE" of EXAMPLE\bob, "example.com" of
@@ -123,7 +123,7 @@ type Domains interface{ Domains() []string }
 type Redirects interface {
 	// Begin returns where to send the browser. State, Nonce and Verifier are made by the caller, who keeps them sealed in a cookie.
 	Begin(ctx context.Context, f Flow) (target string, err error)
-	Finish(ctx context.Context, f Flow, answer url.Values) (identity.Assertion, error)
+	Finish(ctx context.Context, f Flow, answer url.Values) (person.Assertion, error)
 }
 
 // Flow is one sign-in under way.
@@ -135,7 +135,7 @@ type Flow struct {
 
 // Tickets accepts a SPNEGO token of Integrated Windows sign-in (RFC 4559). Reply goes into WWW-Authenticate, if not empty.
 type Tickets interface {
-	Accept(ctx context.Context, token []byte, remoteAddress string) (a identity.Assertion, reply []byte, err error)
+	Accept(ctx context.Context, token []byte, remoteAddress string) (a person.Assertion, reply []byte, err error)
 }
 
 // Directory can be read without anybody signing in.
@@ -143,8 +143,8 @@ type Directory interface {
 	// People yields those who are asked for by subject (all who are linked to the provider): their state and groups.
 	People(ctx context.Context, subjects []string) iter.Seq2[Person, error]
 	// FindGroups and FindPeople are for pickers: those whose name contains the text, at most limit.
-	FindGroups(ctx context.Context, text string, limit int) ([]identity.ExternalGroup, error)
-	FindPeople(ctx context.Context, text string, limit int) ([]identity.Assertion, error)
+	FindGroups(ctx context.Context, text string, limit int) ([]person.ExternalGroup, error)
+	FindPeople(ctx context.Context, text string, limit int) ([]person.Assertion, error)
 }
 
 // Watched is a [Directory] that can tell what changed without being read whole.
@@ -163,7 +163,7 @@ type Changes struct {
 
 // Person is what a directory says about one account.
 type Person struct {
-	identity.Assertion
+	person.Assertion
 	Gone     bool // the directory was read and has no such account
 	Disabled bool // the account is there and may not sign in
 }

@@ -193,23 +193,6 @@ func (s *Service) Update(ctx context.Context, p odcm.Principal, n Provider) (_ P
 	return r.shown(), nil
 }
 
-// Delete removes a provider. Who signed in by it keeps the account, and needs another way in.
-func (s *Service) Delete(ctx context.Context, p odcm.Principal, id odcm.ProviderID) (err error) {
-	defer odcm.Wrap(&err, "delete provider %s", id)
-	if err := s.o.Authorizer.Authorize(ctx, p, ActionEdit, string(id)); err != nil {
-		return err
-	}
-	r, err := s.o.Store.Provider(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := s.o.Store.Delete(ctx, id, odcm.NewEvent(p, "provider.deleted", string(id), r.Name, r.about(), nil)); err != nil {
-		return err
-	}
-	s.changed(id)
-	return nil
-}
-
 // changed makes this and every other replica read the providers again.
 func (s *Service) changed(id odcm.ProviderID) {
 	s.forget()

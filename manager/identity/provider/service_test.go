@@ -118,8 +118,9 @@ func TestOnlyWhoMay(t *testing.T) {
 	_, err4 := w.Update(ctx, member, p)
 	_, err5 := w.Test(ctx, member, p.ID)
 	_, err6 := w.FindGroups(ctx, member, p.ID, "", 1)
+	_, err8 := w.Leaving(ctx, member, p.ID)
 	_, err7 := w.FindPeople(ctx, member, p.ID, "", 1)
-	for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, w.Delete(ctx, member, p.ID), w.SyncNow(ctx, member, p.ID, true), w.StartTest(ctx, member, p.ID)} {
+	for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, w.Delete(ctx, member, p.ID, provider.Deletion{Confirmed: true}), w.SyncNow(ctx, member, p.ID, true), w.StartTest(ctx, member, p.ID)} {
 		if odcm.KindOf(err) != odcm.Denied {
 			t.Errorf("%d: %v", i, err)
 		}

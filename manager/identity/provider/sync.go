@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider/reading"
 )
 
@@ -65,23 +65,23 @@ func (s *Service) readAll(ctx context.Context, id odcm.ProviderID, d Directory) 
 }
 
 // read asks about one batch. A directory must answer about each: whom it leaves out, it could not read.
-func (s *Service) read(ctx context.Context, d Directory, subjects []string) (seen []identity.Observation, err error) {
+func (s *Service) read(ctx context.Context, d Directory, subjects []string) (seen []person.Observation, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	for p, err := range d.People(ctx, subjects) {
 		if err != nil {
 			return nil, err
 		}
-		seen = append(seen, identity.Observation{Subject: p.Subject, Gone: p.Gone, Disabled: p.Disabled, Username: p.Username,
+		seen = append(seen, person.Observation{Subject: p.Subject, Gone: p.Gone, Disabled: p.Disabled, Username: p.Username,
 			DisplayName: p.DisplayName, Email: p.Email, Marks: p.Marks, Groups: p.Groups, GroupsKnown: p.GroupsKnown && !p.Gone})
 	}
 	return seen, nil
 }
 
 // observe hands what was read to those who act on it, in batches, who lost something first: that must not wait.
-func (s *Service) observe(ctx context.Context, id odcm.ProviderID, seen []identity.Observation) error {
-	lost := make([]identity.Observation, 0, len(seen))
-	var rest []identity.Observation
+func (s *Service) observe(ctx context.Context, id odcm.ProviderID, seen []person.Observation) error {
+	lost := make([]person.Observation, 0, len(seen))
+	var rest []person.Observation
 	for _, o := range seen {
 		if o.Gone || o.Disabled {
 			lost = append(lost, o)
@@ -136,7 +136,7 @@ func (s *Service) failed(ctx context.Context, r Record, at time.Time, cause erro
 
 // held applies nothing of the reading but who is disabled: of those accounts the directory said so, one by one.
 func (s *Service) held(ctx context.Context, r Record, at time.Time, found reading.Reading, why string) error {
-	var disabled []identity.Observation
+	var disabled []person.Observation
 	for _, o := range found.Seen {
 		if o.Disabled && !o.Gone {
 			o.Groups, o.GroupsKnown = nil, false

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -38,9 +38,9 @@ func reading(t *testing.T, n int) (*world, provider.Provider, *fake) {
 
 // in is somebody who is in the groups.
 func in(groups ...string) provider.Person {
-	p := provider.Person{Assertion: identity.Assertion{GroupsKnown: true}}
+	p := provider.Person{Assertion: person.Assertion{GroupsKnown: true}}
 	for _, g := range groups {
-		p.Groups = append(p.Groups, identity.ExternalGroup{ID: g, Name: g})
+		p.Groups = append(p.Groups, person.ExternalGroup{ID: g, Name: g})
 	}
 	return p
 }

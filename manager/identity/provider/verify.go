@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 const (
@@ -20,14 +20,14 @@ const (
 // does not answer hides no other: it is said only where nobody else knows the user.
 //
 // Who is not known and what is not right give the same Unauthenticated "identity.sign-in-failed".
-func (s *Service) Verify(ctx context.Context, username, password string) (_ identity.Assertion, err error) {
+func (s *Service) Verify(ctx context.Context, username, password string) (_ person.Assertion, err error) {
 	defer odcm.Wrap(&err, "verify with providers")
 	if username == "" || password == "" { // a directory takes a bind without a password for an anonymous one (RFC 4513 section 5.1.2)
-		return identity.Assertion{}, wrongCredentials()
+		return person.Assertion{}, wrongCredentials()
 	}
 	records, err := s.enabled(ctx)
 	if err != nil {
-		return identity.Assertion{}, err
+		return person.Assertion{}, err
 	}
 	var silent error
 	for _, c := range s.candidates(records, username) {
@@ -41,12 +41,12 @@ func (s *Service) Verify(ctx context.Context, username, password string) (_ iden
 		case odcm.NotFound:
 			s.answered(c.record.ID, true)
 		case odcm.Unauthenticated:
-			return identity.Assertion{}, wrongCredentials()
+			return person.Assertion{}, wrongCredentials()
 		case odcm.Denied:
-			return identity.Assertion{}, err
+			return person.Assertion{}, err
 		default:
 			if ctx.Err() != nil {
-				return identity.Assertion{}, ctx.Err()
+				return person.Assertion{}, ctx.Err()
 			}
 			s.answered(c.record.ID, false)
 			s.o.Logger.WarnContext(ctx, "a provider does not answer", "provider", c.record.ID, "name", c.record.Name, "error", err)
@@ -54,9 +54,9 @@ func (s *Service) Verify(ctx context.Context, username, password string) (_ iden
 		}
 	}
 	if silent != nil {
-		return identity.Assertion{}, silent
+		return person.Assertion{}, silent
 	}
-	return identity.Assertion{}, wrongCredentials()
+	return person.Assertion{}, wrongCredentials()
 }
 
 func wrongCredentials() error {

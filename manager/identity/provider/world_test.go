@@ -15,14 +15,17 @@ import (
 	"odcm"
 	"odcm/kit/lease"
 	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
 // memory is a store without a database.
 type memory struct {
-	mu     sync.Mutex
-	rows   map[odcm.ProviderID]provider.Record
-	events []string
+	leaving provider.Leaving // what goes with any provider
+	deleted []odcm.Event     // the events of the last deletion
+	mu      sync.Mutex
+	rows    map[odcm.ProviderID]provider.Record
+	events  []string
 }
 
 func (m *memory) Providers(context.Context) (all []provider.Record, _ error) {
@@ -63,11 +66,21 @@ func (m *memory) Update(_ context.Context, n provider.Record, e odcm.Event) erro
 	return m.edit(n.ID, func(r *provider.Record) { n.Revision, n.Sync, n.Test = n.Revision+1, r.Sync, r.Test; *r = n }, e)
 }
 
-func (m *memory) Delete(_ context.Context, id odcm.ProviderID, _ odcm.Event) error {
+func (m *memory) Leaving(context.Context, odcm.ProviderID) (provider.Leaving, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.rows, id)
-	return nil
+	return m.leaving, nil
+}
+
+func (m *memory) Delete(_ context.Context, id odcm.ProviderID, decide func(provider.Leaving) ([]odcm.Event, error)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	events, err := decide(m.leaving)
+	if err == nil {
+		delete(m.rows, id)
+		m.deleted = events
+	}
+	return err
 }
 
 func (m *memory) Ask(_ context.Context, id odcm.ProviderID, at time.Time, accept bool, e odcm.Event) error {
@@ -191,22 +204,22 @@ func (s source) Test(_ context.Context, tell func(provider.Finding)) {
 
 func (s source) Domains() []string { return s.domains }
 
-func (s source) Verify(_ context.Context, username, password string) (identity.Assertion, error) {
+func (s source) Verify(_ context.Context, username, password string) (person.Assertion, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, username)
 	right, known := s.password[username]
 	switch {
 	case s.err != nil:
-		return identity.Assertion{}, s.err
+		return person.Assertion{}, s.err
 	case !known:
-		return identity.Assertion{}, odcm.E(odcm.NotFound, "ldap.user-unknown", "none")
+		return person.Assertion{}, odcm.E(odcm.NotFound, "ldap.user-unknown", "none")
 	case right == "disabled":
-		return identity.Assertion{}, odcm.E(odcm.Denied, "ldap.account-disabled", "disabled")
+		return person.Assertion{}, odcm.E(odcm.Denied, "ldap.account-disabled", "disabled")
 	case right != password:
-		return identity.Assertion{}, odcm.E(odcm.Unauthenticated, "identity.sign-in-failed", "no")
+		return person.Assertion{}, odcm.E(odcm.Unauthenticated, "identity.sign-in-failed", "no")
 	}
-	return identity.Assertion{Subject: username, Provider: odcm.ProviderID(s.domains[0])}, nil
+	return person.Assertion{Subject: username, Provider: odcm.ProviderID(s.domains[0])}, nil
 }
 
 func (s source) People(_ context.Context, subjects []string) iter.Seq2[provider.Person, error] {
@@ -234,11 +247,11 @@ func (s source) People(_ context.Context, subjects []string) iter.Seq2[provider.
 	}
 }
 
-func (s source) FindGroups(context.Context, string, int) ([]identity.ExternalGroup, error) {
-	return []identity.ExternalGroup{{ID: "g", Name: "Group"}}, nil
+func (s source) FindGroups(context.Context, string, int) ([]person.ExternalGroup, error) {
+	return []person.ExternalGroup{{ID: "g", Name: "Group"}}, nil
 }
 
-func (s source) FindPeople(context.Context, string, int) ([]identity.Assertion, error) {
+func (s source) FindPeople(context.Context, string, int) ([]person.Assertion, error) {
 	return nil, nil
 }
 
@@ -273,7 +286,7 @@ func (k kind) Open(p provider.Provider, _ string) (provider.Source, error) {
 type linked struct {
 	mu       sync.Mutex
 	subjects []string
-	seen     map[string]identity.Observation
+	seen     map[string]person.Observation
 	calls    int
 }
 
@@ -288,7 +301,7 @@ func (l *linked) Linked(_ context.Context, _ odcm.ProviderID, after string, limi
 	return page, nil
 }
 
-func (l *linked) Observe(_ context.Context, _ odcm.ProviderID, seen []identity.Observation) (identity.Observed, error) {
+func (l *linked) Observe(_ context.Context, _ odcm.ProviderID, seen []person.Observation) (identity.Observed, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls++
@@ -298,7 +311,7 @@ func (l *linked) Observe(_ context.Context, _ odcm.ProviderID, seen []identity.O
 	return identity.Observed{}, nil
 }
 
-func (l *linked) of(subject string) identity.Observation {
+func (l *linked) of(subject string) person.Observation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.seen[subject]
@@ -316,7 +329,7 @@ type world struct {
 
 func open(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, store: &memory{rows: map[odcm.ProviderID]provider.Record{}}, bus: &hints{}, people: &linked{seen: map[string]identity.Observation{}}, fakes: map[string]*fake{}}
+	w := &world{t: t, store: &memory{rows: map[odcm.ProviderID]provider.Record{}}, bus: &hints{}, people: &linked{seen: map[string]person.Observation{}}, fakes: map[string]*fake{}}
 	for _, name := range []string{"one", "two", "three"} {
 		w.fakes[name] = &fake{domains: []string{name, name + ".test"}, password: map[string]string{}, people: map[string]provider.Person{}}
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"odcm"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/scim/attribute"
 )
 
@@ -77,12 +77,12 @@ func (r *Resource) take(doc attribute.Object) (err error) {
 // and the client tries again. Doing it twice is doing it once.
 func (s *Service) carryOut(ctx context.Context, d Directory, r *Resource, doc attribute.Object, join, leave []odcm.UserID) (err error) {
 	if r.Kind == User {
-		p := person(doc)
+		p := personOf(doc)
 		p.Subject, p.EmailVerified = r.Subject, d.TrustEmail && p.Email != ""
 		r.Person, err = s.o.People.Put(ctx, d.Provider, p)
 		return err
 	}
-	_, err = s.o.Groups.Push(ctx, d.Provider, identity.ExternalGroup{ID: r.Subject, Name: r.Name}, join, leave)
+	_, err = s.o.Groups.Push(ctx, d.Provider, person.ExternalGroup{ID: r.Subject, Name: r.Name}, join, leave)
 	return err
 }
 
@@ -260,7 +260,7 @@ func (s *Service) remove(ctx context.Context, d Directory, k Kind, id string, ma
 		return err
 	}
 	for _, g := range groups {
-		if _, err := s.o.Groups.Push(ctx, d.Provider, identity.ExternalGroup{ID: g.Subject, Name: g.Name}, nil, []odcm.UserID{r.Person}); err != nil {
+		if _, err := s.o.Groups.Push(ctx, d.Provider, person.ExternalGroup{ID: g.Subject, Name: g.Name}, nil, []odcm.UserID{r.Person}); err != nil {
 			return err
 		}
 	}

@@ -170,8 +170,8 @@ type Person struct {
 	Active        bool
 }
 
-// person reads a tidy resource.
-func person(r attribute.Object) Person {
+// personOf reads a tidy resource.
+func personOf(r attribute.Object) Person {
 	p := Person{Username: attribute.Text(attribute.Get(r, "userName"))}
 	p.Active, _ = attribute.Truth(attribute.Get(r, "active"))
 	name, _ := attribute.Get(r, "name").(attribute.Object)

@@ -22,8 +22,11 @@ import (
 	"odcm/manager/identity/group"
 	"odcm/manager/identity/group/groupsql"
 	"odcm/manager/identity/identitysql"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/role"
 	"odcm/manager/identity/scim"
 	"odcm/manager/identity/scim/scimsql"
+	"odcm/manager/identity/session"
 )
 
 var admin = odcm.Principal{User: "user-admin", Name: "admin", Roles: []odcm.Role{odcm.Administrator}, Via: "session"}
@@ -61,7 +64,7 @@ func open(t testing.TB, d *db.DB) *world {
 	pushed, err := scimsql.New(ctx, d, log)
 	fail(err)
 	w := &world{t: t, now: time.Now()}
-	auth := identity.NewAuthorizer()
+	auth := role.NewAuthorizer()
 	w.groups = group.New(group.Options{Store: groups, Log: log, Bus: bus, Authorizer: auth, Logger: quiet})
 	w.people = identity.New(identity.Options{Store: users, Bus: bus, Authorizer: auth, Groups: w.groups, Logger: quiet})
 	w.scim = scim.New(scim.Options{Store: pushed, People: scim.PeopleOf(w.people), Groups: w.groups, Authorizer: auth, Logger: quiet,
@@ -137,7 +140,7 @@ func (w *world) user(name, external string) string {
 }
 
 // person is who a pushed user is here.
-func (w *world) person(name string) identity.Person {
+func (w *world) person(name string) person.Person {
 	w.t.Helper()
 	p, err := w.people.FindPerson(w.t.Context(), name)
 	if err != nil {
@@ -290,18 +293,18 @@ func TestDeactivationEndsSessionsAtOnce(t *testing.T) {
 	t.Parallel()
 	w := open(t, dbtest.Open(t, dbtest.SQLite(t)))
 	id := w.user("bob", "ext-bob")
-	secret, _, err := w.people.SignInBy(t.Context(), identity.Assertion{Provider: w.provider, Subject: "tenant/ext-bob", Method: "oidc"}, identity.Client{})
+	secret, _, err := w.people.SignInBy(t.Context(), person.Assertion{Provider: w.provider, Subject: "tenant/ext-bob", Method: "oidc"}, session.Client{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.people.Authenticate(t.Context(), identity.Secret{Session: secret}, ""); err != nil {
+	if _, err := w.people.Authenticate(t.Context(), session.Secret{Session: secret}, ""); err != nil {
 		t.Fatal(err)
 	}
 	w.want(200, "PATCH", "/Users/"+id, `{"Operations":[{"op":"replace","value":{"active":false}}]}`)
-	if _, err := w.people.Authenticate(t.Context(), identity.Secret{Session: secret}, ""); odcm.KindOf(err) != odcm.Unauthenticated {
+	if _, err := w.people.Authenticate(t.Context(), session.Secret{Session: secret}, ""); odcm.KindOf(err) != odcm.Unauthenticated {
 		t.Errorf("the session lives: %v", err)
 	}
-	if _, _, err := w.people.SignInBy(t.Context(), identity.Assertion{Provider: w.provider, Subject: "tenant/ext-bob", Method: "oidc"}, identity.Client{}); odcm.KindOf(err) != odcm.Denied {
+	if _, _, err := w.people.SignInBy(t.Context(), person.Assertion{Provider: w.provider, Subject: "tenant/ext-bob", Method: "oidc"}, session.Client{}); odcm.KindOf(err) != odcm.Denied {
 		t.Errorf("he signs in again: %v", err)
 	}
 }
@@ -352,7 +355,7 @@ func TestRequestsAreRefused(t *testing.T) {
 	if got := w.want(200, "GET", "/Users", ""); got.at("totalResults") != 1.0 {
 		t.Errorf("something of a refused request was kept: %v", got.body)
 	}
-	if all, err := w.people.List(t.Context(), admin, identity.Filter{}, "", 10); err != nil || len(all) != 1 {
+	if all, err := w.people.List(t.Context(), admin, person.Filter{}, "", 10); err != nil || len(all) != 1 {
 		t.Errorf("a refused request made somebody: %d, %v", len(all), err)
 	}
 }
@@ -502,7 +505,7 @@ func TestItSaysWhatItCanDo(t *testing.T) {
 func TestAPersonWhoIsHereAlreadyIsLinked(t *testing.T) {
 	t.Parallel()
 	w := open(t, dbtest.Open(t, dbtest.SQLite(t)))
-	known, err := w.people.Admit(t.Context(), identity.Assertion{Provider: "provider-other", Subject: "1", Username: "carl", Email: "carl@example.com", EmailVerified: true, TrustEmail: true, Method: "oidc"})
+	known, err := w.people.Admit(t.Context(), person.Assertion{Provider: "provider-other", Subject: "1", Username: "carl", Email: "carl@example.com", EmailVerified: true, TrustEmail: true, Method: "oidc"})
 	if err != nil {
 		t.Fatal(err)
 	}

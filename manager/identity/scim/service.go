@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/group"
+	"odcm/manager/identity/person"
 )
 
 // Directory is one who pushes people and groups, for one provider.
@@ -50,7 +50,7 @@ type People interface {
 
 // Groups keeps external groups and who is in them. group.Service is one.
 type Groups interface {
-	Push(ctx context.Context, provider odcm.ProviderID, g identity.ExternalGroup, join, leave []odcm.UserID) (group.Group, error)
+	Push(ctx context.Context, provider odcm.ProviderID, g person.ExternalGroup, join, leave []odcm.UserID) (group.Group, error)
 	Drop(ctx context.Context, provider odcm.ProviderID, id string) error
 }
 

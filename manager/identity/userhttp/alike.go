@@ -5,8 +5,8 @@ import (
 
 	"odcm"
 	"odcm/kit/web"
-	"odcm/manager/identity"
 	"odcm/manager/identity/merge"
+	"odcm/manager/identity/person"
 )
 
 // alikeView is the page of proposals.
@@ -75,6 +75,6 @@ func signTone(s merge.Sign) string {
 }
 
 // pairID is for the dialogs of a proposal.
-func pairID(what string, keep, gone identity.Person) string {
+func pairID(what string, keep, gone person.Person) string {
 	return what + "-" + string(keep.ID) + "-" + string(gone.ID)
 }

@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"odcm/kit/web/design"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 func alikeBody(v alikeView) templ.Component {
@@ -183,7 +183,7 @@ func alikeBody(v alikeView) templ.Component {
 	})
 }
 
-func candidate(v alikeView, keep, gone identity.Person) templ.Component {
+func candidate(v alikeView, keep, gone person.Person) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

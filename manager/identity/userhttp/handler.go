@@ -10,12 +10,13 @@ import (
 	"odcm/kit/web"
 	"odcm/kit/web/design"
 	"odcm/manager/identity"
+	"odcm/manager/identity/group"
 	"odcm/manager/identity/letter"
 	"odcm/manager/identity/merge"
 	"odcm/manager/identity/provider"
 )
 
-// Options are what the door needs. All but Providers, Outbox and Now are required.
+// Options are what the door needs. All but Providers, Groups, Outbox and Now are required.
 type Options struct {
 	Site       *web.Site
 	People     *identity.Service
@@ -23,6 +24,7 @@ type Options struct {
 	Merges     *merge.Service
 	Authorizer odcm.Authorizer
 	Providers  Providers // gives the names of providers
+	Groups     Groups    // offers groups to who invites
 	Outbox     Outbox    // shows mail that waits
 	Now        func() time.Time
 }
@@ -30,6 +32,14 @@ type Options struct {
 // Providers are the ways to sign in. Package provider fills it.
 type Providers interface {
 	Enabled(ctx context.Context) ([]provider.Provider, error)
+}
+
+// Groups are what somebody who is invited can be put into. Package group fills it.
+type Groups interface {
+	// May tells whether the principal may do the action to groups.
+	May(ctx context.Context, p odcm.Principal, action odcm.Action) bool
+	// List returns a page of groups by name, and whether there are more.
+	List(ctx context.Context, p odcm.Principal, q group.Query) ([]group.Entry, bool, error)
 }
 
 // Outbox is mail that was not sent yet.
@@ -51,7 +61,7 @@ func Register(o Options) {
 	may := func(a odcm.Action) func(odcm.Principal) bool {
 		return func(p odcm.Principal) bool { return h.Authorizer.Authorize(context.Background(), p, a, "") == nil }
 	}
-	h.Site.AddNav(web.NavItem{ID: "people", Label: "People", Icon: "user", Href: "/people", Order: 51, Show: may("user.list")},
+	h.Site.AddNav(web.NavItem{ID: "people", Label: "People", Icon: "user", Href: "/people", Group: "Identity and access", Order: 50, Show: may("user.list")},
 		web.NavItem{Label: "Invite somebody", Icon: "plus", Href: "/people/invite", Order: 51, PaletteOnly: true, Show: may("user.invite")})
 	for pattern, f := range map[string]web.HandlerFunc{
 		"GET /people":                             h.listPage,

@@ -6,18 +6,20 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"odcm"
 	"odcm/kit/web"
 	"odcm/kit/web/design"
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // listView is the page of all users.
 type listView struct {
-	people    []identity.Person
+	people    []person.Person
 	names     map[odcm.ProviderID]string
-	filter    identity.Filter
+	filter    person.Filter
 	query     url.Values
 	next      string
 	first     string
@@ -25,8 +27,8 @@ type listView struct {
 	mayCreate bool
 }
 
-func readFilter(q url.Values) identity.Filter {
-	return identity.Filter{Text: q.Get("q"), State: identity.State(q.Get("state")), Provider: odcm.ProviderID(q.Get("provider")), Role: odcm.Role(q.Get("role"))}
+func readFilter(q url.Values) person.Filter {
+	return person.Filter{Text: q.Get("q"), State: person.State(q.Get("state")), Provider: odcm.ProviderID(q.Get("provider")), Role: odcm.Role(q.Get("role"))}
 }
 
 func (h *handler) listPage(w http.ResponseWriter, r *http.Request) error {
@@ -55,11 +57,11 @@ func (h *handler) listPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 // keyOf is by what the list is sorted.
-func keyOf(p identity.Person) string {
+func keyOf(p person.Person) string {
 	if !p.Deleted.IsZero() {
 		return "deleted " + string(p.ID)
 	}
-	_, key, err := identity.ParseUsername(p.Username)
+	_, key, err := person.ParseUsername(p.Username)
 	if err != nil {
 		return p.Username
 	}
@@ -84,18 +86,18 @@ func (v listView) href(name, value string) string {
 	return "/people?" + q.Encode()
 }
 
-func (v listView) filtered() bool { return v.filter != identity.Filter{} }
+func (v listView) filtered() bool { return v.filter != person.Filter{} }
 
 func (v listView) states() []design.Chip {
 	chips := []design.Chip{{Label: "All", Href: v.href("state", ""), On: v.filter.State == ""}}
-	for _, s := range []identity.State{identity.Active, identity.Disabled, identity.Deleted} {
+	for _, s := range []person.State{person.Active, person.Disabled, person.Deleted} {
 		chips = append(chips, design.Chip{Label: stateName(s), Href: v.href("state", string(s)), On: v.filter.State == s})
 	}
 	return chips
 }
 
 func (v listView) providers() []design.Option {
-	o := []design.Option{{Value: "", Label: "Any way to sign in"}, {Value: string(identity.Local), Label: "Password"}}
+	o := []design.Option{{Value: "", Label: "Any way to sign in"}, {Value: string(person.Local), Label: "Password"}}
 	var named []design.Option
 	for id, name := range v.names {
 		named = append(named, design.Option{Value: string(id), Label: name})
@@ -104,38 +106,38 @@ func (v listView) providers() []design.Option {
 	return append(o, named...)
 }
 
-func stateOf(u identity.User) identity.State {
+func stateOf(u person.User) person.State {
 	switch {
 	case !u.Deleted.IsZero():
-		return identity.Deleted
+		return person.Deleted
 	case u.Disabled:
-		return identity.Disabled
+		return person.Disabled
 	}
-	return identity.Active
+	return person.Active
 }
 
-func stateName(s identity.State) string {
+func stateName(s person.State) string {
 	switch s {
-	case identity.Active:
+	case person.Active:
 		return "Active"
-	case identity.Disabled:
+	case person.Disabled:
 		return "Deactivated"
 	}
 	return "Deleted"
 }
 
-func stateTone(s identity.State) string {
+func stateTone(s person.State) string {
 	switch s {
-	case identity.Active:
+	case person.Active:
 		return "success"
-	case identity.Disabled:
+	case person.Disabled:
 		return "warning"
 	}
 	return "neutral"
 }
 
 // ways says in words how somebody signs in.
-func ways(p identity.Person, names map[odcm.ProviderID]string) string {
+func ways(p person.Person, names map[odcm.ProviderID]string) string {
 	var all []string
 	if p.HasPassword {
 		all = append(all, "Password")
@@ -146,7 +148,7 @@ func ways(p identity.Person, names map[odcm.ProviderID]string) string {
 		}
 	}
 	switch {
-	case p.ID == identity.Guest:
+	case p.ID == person.Guest:
 		return "Nobody has to"
 	case len(all) == 0:
 		return "Not yet"
@@ -154,7 +156,7 @@ func ways(p identity.Person, names map[odcm.ProviderID]string) string {
 	return strings.Join(all, ", ")
 }
 
-func providerName(i identity.Identity, names map[odcm.ProviderID]string) string {
+func providerName(i person.Identity, names map[odcm.ProviderID]string) string {
 	if n := names[i.Provider]; n != "" {
 		return n
 	}
@@ -172,7 +174,7 @@ func roleOptions(on []odcm.Role) []design.Option {
 		odcm.SpaceAdministrator: "Sees groups and maps them to teams in Spaces that he runs.", odcm.Member: "Enters the Spaces that were granted.",
 	}
 	var o []design.Option
-	for _, r := range identity.Roles() {
+	for _, r := range person.Roles() {
 		o = append(o, design.Option{Value: string(r), Label: roleName(r), Detail: details[r], On: slices.Contains(on, r)})
 	}
 	return o
@@ -185,4 +187,16 @@ func readRoles(form url.Values) []odcm.Role {
 		roles = append(roles, odcm.Role(r))
 	}
 	return roles
+}
+
+// initials are the first letters of the first two words of a name.
+func initials(name string) string {
+	var letters []rune
+	for _, word := range strings.Fields(name) {
+		first, _ := utf8.DecodeRuneInString(word)
+		if letters = append(letters, unicode.ToUpper(first)); len(letters) == 2 {
+			break
+		}
+	}
+	return string(letters)
 }

@@ -13,6 +13,8 @@ import (
 	"odcm/kit/web"
 	"odcm/manager/identity"
 	"odcm/manager/identity/letter"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 // answer is a body without more.
@@ -97,7 +99,7 @@ func (h *handler) apiList(ctx context.Context, in *listUsers) (*answer[api.Page[
 	if err != nil {
 		return nil, err
 	}
-	f := identity.Filter{Text: in.Q, State: identity.State(in.State), Provider: odcm.ProviderID(in.Provider), Role: odcm.Role(in.Role)}
+	f := person.Filter{Text: in.Q, State: person.State(in.State), Provider: odcm.ProviderID(in.Provider), Role: odcm.Role(in.Role)}
 	people, err := h.People.List(ctx, web.Principal(ctx), f, after, in.Limit+1)
 	if err != nil {
 		return nil, err
@@ -252,7 +254,7 @@ func (h *handler) apiUnlink(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return nil, h.People.Unlink(ctx, web.Principal(ctx), id, identity.IdentityID(in.Identity))
+	return nil, h.People.Unlink(ctx, web.Principal(ctx), id, person.IdentityID(in.Identity))
 }
 
 func (h *handler) apiSessions(ctx context.Context, in *struct {
@@ -264,7 +266,7 @@ func (h *handler) apiSessions(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	before, err := web.ReadCursor[identity.SessionID](in.Cursor)
+	before, err := web.ReadCursor[session.ID](in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -351,7 +353,7 @@ func (h *handler) apiDistinguish(ctx context.Context, in *struct{ Body api.Disti
 }
 
 func (h *handler) apiGuest(ctx context.Context, _ *struct{}) (*answer[api.Guest], error) {
-	if err := h.Authorizer.Authorize(ctx, web.Principal(ctx), "user.read", string(identity.Guest)); err != nil {
+	if err := h.Authorizer.Authorize(ctx, web.Principal(ctx), "user.read", string(person.Guest)); err != nil {
 		return nil, err
 	}
 	on, err := h.People.GuestIn(ctx)
@@ -370,7 +372,7 @@ func toRoles(names []string) []odcm.Role {
 	return roles
 }
 
-func toUser(p identity.Person) api.User {
+func toUser(p person.Person) api.User {
 	u := api.User{ID: string(p.ID), Username: p.Username, DisplayName: p.DisplayName, Roles: []string{}, State: string(stateOf(p.User)),
 		DisabledBy: string(p.DisabledBy), MergedInto: string(p.MergedInto), Password: p.HasPassword, Emails: []api.Email{},
 		Identities: []api.Identity{}, Revision: p.Revision, Created: p.Created, Updated: p.Updated}

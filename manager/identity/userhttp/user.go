@@ -11,13 +11,15 @@ import (
 	"odcm/kit/web"
 	"odcm/manager/identity"
 	"odcm/manager/identity/letter"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/session"
 )
 
 // userView is the page of one user.
 type userView struct {
-	identity.Person
+	person.Person
 	names                                   map[odcm.ProviderID]string
-	sessions                                []identity.Session
+	sessions                                []session.Session
 	pending                                 []letter.Letter
 	link                                    shownLink
 	merged                                  string // username of whom he was merged into
@@ -35,7 +37,7 @@ func hrefOf(id odcm.UserID) string { return "/people/" + url.PathEscape(string(i
 
 // came tells whether the user can sign in.
 func (v userView) came() bool {
-	return v.HasPassword || len(v.Identities) > 0 || v.ID == identity.Guest
+	return v.HasPassword || len(v.Identities) > 0 || v.ID == person.Guest
 }
 
 func (h *handler) userPage(w http.ResponseWriter, r *http.Request) error {
@@ -186,7 +188,7 @@ func (h *handler) endSessions(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) unlink(w http.ResponseWriter, r *http.Request) error {
-	if err := h.People.Unlink(r.Context(), web.Principal(r.Context()), userID(r), identity.IdentityID(r.PathValue("identity"))); err != nil {
+	if err := h.People.Unlink(r.Context(), web.Principal(r.Context()), userID(r), person.IdentityID(r.PathValue("identity"))); err != nil {
 		return err
 	}
 	return h.done(w, r, "The account was unlinked.")

@@ -10,9 +10,9 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"odcm/kit/web/design"
-	"odcm/manager/identity"
 	"odcm/manager/identity/identityhttp"
 	"odcm/manager/identity/letter"
+	"odcm/manager/identity/person"
 	"strconv"
 )
 
@@ -37,7 +37,7 @@ func userActions(v userView) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		if v.Deleted.IsZero() && v.ID != identity.Guest {
+		if v.Deleted.IsZero() && v.ID != person.Guest {
 			if v.mayInvite && !v.came() && !v.Disabled {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<form method=\"post\" action=\"")
 				if templ_7745c5c3_Err != nil {
@@ -220,7 +220,7 @@ func userBody(v userView) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					if v.mayUpdate && v.Deleted.IsZero() && v.ID != identity.Guest {
+					if v.mayUpdate && v.Deleted.IsZero() && v.ID != person.Guest {
 						templ_7745c5c3_Var9 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 							templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 							templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
@@ -876,7 +876,7 @@ func userEmails(v userView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if v.mayUpdate && v.Deleted.IsZero() && v.ID != identity.Guest {
+			if v.mayUpdate && v.Deleted.IsZero() && v.ID != person.Guest {
 				var templ_7745c5c3_Var35 = []any{templ.KV("card-body", len(v.Emails) > 0)}
 				templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var35...)
 				if templ_7745c5c3_Err != nil {

@@ -20,11 +20,16 @@ import (
 	"odcm/kit/signal"
 	"odcm/kit/web"
 	"odcm/manager/identity"
+	"odcm/manager/identity/group"
+	"odcm/manager/identity/group/groupsql"
 	"odcm/manager/identity/identityhttp"
 	"odcm/manager/identity/identitysql"
 	"odcm/manager/identity/letter"
 	"odcm/manager/identity/merge"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
+	"odcm/manager/identity/role"
+	"odcm/manager/identity/session"
 	"odcm/manager/identity/userhttp"
 )
 
@@ -33,8 +38,21 @@ type bundle struct {
 	t      *testing.T
 	site   *web.Site
 	people *identity.Service
+	groups *group.Service
 	keys   map[odcm.Role]string
 	ids    map[odcm.Role]odcm.UserID
+}
+
+// joiner puts into real groups, as the manager does.
+type joiner struct{ groups *group.Service }
+
+func (j joiner) Join(ctx context.Context, by odcm.Principal, user odcm.UserID, groups []odcm.GroupID) error {
+	for _, id := range groups {
+		if _, err := j.groups.Edit(ctx, by, id, group.Edit{AddUsers: []odcm.UserID{user}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // providers have one name.
@@ -61,21 +79,26 @@ func setup(t *testing.T) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	quiet, auth := slog.New(slog.DiscardHandler), identity.NewAuthorizer()
+	quiet, auth := slog.New(slog.DiscardHandler), role.NewAuthorizer()
 	b := &bundle{t: t, keys: map[odcm.Role]string{}, ids: map[odcm.Role]odcm.UserID{}}
+	members, err := groupsql.New(ctx, d, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.groups = group.New(group.Options{Store: members, Log: log, Bus: bus, Authorizer: auth, Logger: quiet})
 	b.people = identity.New(identity.Options{Store: store, Bus: bus, Authorizer: auth, Logger: quiet})
 	authenticator := &identityhttp.Authenticator{Service: b.people}
 	b.site = web.New(web.Options{Authenticator: authenticator, Logger: quiet})
-	letters := letter.New(letter.Options{People: b.people, Store: store.Letters(nil), Authorizer: auth, PublicURL: func() string { return "https://odcm.example.com" }, Logger: quiet})
+	letters := letter.New(letter.Options{People: b.people, Store: store.Letters(nil), Authorizer: auth, Groups: joiner{b.groups}, PublicURL: func() string { return "https://odcm.example.com" }, Logger: quiet})
 	merges := merge.New(merge.Options{People: b.people, Store: store, Authorizer: auth, Bus: bus})
-	userhttp.Register(userhttp.Options{Site: b.site, People: b.people, Letters: letters, Merges: merges, Authorizer: auth, Providers: providers{}})
-	for _, role := range identity.Roles() {
+	userhttp.Register(userhttp.Options{Site: b.site, People: b.people, Letters: letters, Merges: merges, Authorizer: auth, Providers: providers{}, Groups: b.groups})
+	for _, role := range person.Roles() {
 		u, err := b.people.Create(ctx, odcm.System, identity.NewUser{Username: string(role), Roles: []odcm.Role{role}, Email: string(role) + "@example.com"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.ids[role] = u.ID
-		b.keys[role], _, err = b.people.CreateKey(ctx, odcm.Principal{User: u.ID, Roles: u.Roles}, identity.NewKey{Purpose: "test"})
+		b.keys[role], _, err = b.people.CreateKey(ctx, odcm.Principal{User: u.ID, Roles: u.Roles}, session.NewKey{Purpose: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +187,7 @@ func TestWhoMay(t *testing.T) {
 		{"POST", "/api/v1/users/" + u.ID + "/invitation", administrators}, {"POST", "/api/v1/users/" + u.ID + "/password-link", administrators},
 		{"DELETE", "/api/v1/users/" + u.ID + "/identities/x", administrators}, {"DELETE", "/api/v1/users/" + u.ID + "/emails/a@b.example", administrators},
 	} {
-		for _, role := range identity.Roles() {
+		for _, role := range person.Roles() {
 			form := url.Values{"revision": {"1"}, "do": {"merge"}, "keep": {"user-a"}, "gone": {"user-b"}, "email": {"x"}}
 			if strings.HasSuffix(c.path, "/emails") {
 				form.Set("do", "verify")
@@ -322,5 +345,79 @@ func TestAlike(t *testing.T) {
 	}
 	if page := b.page("/people/alike"); !strings.Contains(page, "Nobody looks alike") {
 		t.Errorf("%s", page)
+	}
+}
+
+func TestInvitedIntoGroups(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if page := b.page("/people/invite"); strings.Contains(page, `name="groups"`) {
+		t.Error("without groups the form asks for them")
+	}
+	var ids []odcm.GroupID
+	for _, name := range []string{"Developers", "Testers <1>"} {
+		g, err := b.groups.Create(t.Context(), odcm.System, group.NewGroup{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, g.ID)
+	}
+	if _, err := b.groups.Remember(t.Context(), "provider-ad", []person.ExternalGroup{{ID: "1", Name: "Of the directory"}}); err != nil {
+		t.Fatal(err)
+	}
+	page := b.page("/people/invite")
+	if n := strings.Count(page, `name="groups"`); n != 2 || !strings.Contains(page, "Testers &lt;1&gt;") || strings.Contains(page, "Of the directory") {
+		t.Errorf("%d groups are offered: %s", n, page)
+	}
+	w := b.ask(odcm.Administrator, "POST", "/people/invite", url.Values{"email": {"geoff@consult.example"}, "groups": {string(ids[0]), string(ids[1])}})
+	if w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	who, err := b.people.FindPerson(t.Context(), "geoff@consult.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		all, _, err := b.groups.Members(t.Context(), odcm.System, id, group.Position{}, 10)
+		if err != nil || len(all) != 1 || all[0].User == nil || all[0].User.ID != who.ID {
+			t.Errorf("in %s are %+v, %v", id, all, err)
+		}
+	}
+	// What the form does not offer is refused, and leaves nobody behind.
+	w = b.ask(odcm.Administrator, "POST", "/people/invite", url.Values{"email": {"kim@consult.example"}, "groups": {"group-gone"}})
+	if w.Code != http.StatusNotFound {
+		t.Errorf("a group that is gone: %d %s", w.Code, w.Body)
+	}
+	if _, err := b.people.FindPerson(t.Context(), "kim@consult.example"); odcm.KindOf(err) != odcm.NotFound {
+		t.Errorf("kim is there: %v", err)
+	}
+}
+
+func TestListShowsFaces(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.ids[odcm.Auditor]
+	p := odcm.Principal{User: id, Name: "auditor", Roles: []odcm.Role{odcm.Auditor}}
+	jpeg := []byte("drawn here")
+	if err := b.people.SetPicture(t.Context(), p, id, jpeg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.people.Create(t.Context(), odcm.System, identity.NewUser{Username: "geoff", DisplayName: "Geoff van der Meer"}); err != nil {
+		t.Fatal(err)
+	}
+	page := b.page("/people")
+	src := regexp.MustCompile(`<img class="avatar" src="(/people/[^"]+/picture\?v=[0-9a-f]+)" alt="" width="30" height="30" loading="lazy"`).FindStringSubmatch(page)
+	if src == nil || !strings.Contains(src[1], string(id)) || strings.Count(page, "<img ") != 1 {
+		t.Fatalf("the one picture is %q in %s", src, page)
+	}
+	if !strings.Contains(page, `<span class="avatar" aria-hidden="true">GV</span>`) {
+		t.Error("who has no picture has no initials")
+	}
+	// Another picture has another address, so that no browser shows the one of before.
+	if err := b.people.SetPicture(t.Context(), p, id, []byte("drawn anew")); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.page("/people"), src[1]) {
+		t.Error("the address of another picture is the same")
 	}
 }

@@ -1,6 +1,7 @@
 package monitorhttp
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -140,14 +141,110 @@ func TestHistory(t *testing.T) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
-	strip, err := HistoryOf(s)(t.Context(), odcm.Principal{Roles: []odcm.Role{odcm.Member}}, "space-1")
+	strips, err := HistoryOf(s)(t.Context(), odcm.Principal{Roles: []odcm.Role{odcm.Member}}, "space-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	if err := strip.Render(t.Context(), &b); err != nil || !strings.Contains(b.String(), "75 % up in 1 d") && !strings.Contains(b.String(), "up in 23 h 59 min") ||
-		!strings.Contains(b.String(), "Nothing listens &lt;there&gt;.") || strings.Contains(b.String(), "<there>") {
+	if err := strips.Render(t.Context(), &b); err != nil || !strings.Contains(b.String(), "% up in 24 hours") || strings.Count(b.String(), "<svg") != len(windows) ||
+		!strings.Contains(b.String(), ": 0 % up, offline for 30 min") || !strings.Contains(b.String(), `data-tone="danger"`) {
 		t.Errorf("%s, %v", b.String(), err)
+	}
+	var up api.SpaceUptime
+	w = get(site, "member", "/spaces/space-1/uptime")
+	if err := json.Unmarshal(w.Body.Bytes(), &up); err != nil || w.Code != http.StatusOK || len(up.Windows) != len(windows) {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if u := up.Windows[0]; u.Window != "24h" || u.Uptime < 0.74 || u.Uptime > 0.76 || u.Seconds["offline"] < 6*3600-5 || u.Seconds["offline"] > 6*3600+5 {
+		t.Errorf("%+v", u)
+	}
+	if u := up.Windows[1]; u.WatchedSeconds < 48*3600-5 || u.WatchedSeconds > 48*3600+5 {
+		t.Errorf("%+v", u)
+	}
+	if w := get(site, "guest", "/spaces/space-1/uptime"); w.Code != http.StatusForbidden {
+		t.Errorf("a guest gets %d", w.Code)
+	}
+}
+
+func TestStatusesAreSentOnce(t *testing.T) {
+	t.Parallel()
+	site, store, service := setup(t)
+	save(t, store, "space-1", monitor.Online, "", time.Now())
+	ask := func(headers ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "/api/v1/statuses", nil)
+		r.Header.Set("As", "member")
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		w := httptest.NewRecorder()
+		site.ServeHTTP(w, r)
+		return w
+	}
+	first := ask()
+	tag := first.Header().Get("ETag")
+	if first.Code != http.StatusOK || !strings.HasPrefix(tag, `"`) {
+		t.Fatalf("%d, ETag %q", first.Code, tag)
+	}
+	for _, header := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} {
+		if w := ask("If-None-Match", header); w.Code != http.StatusNotModified || w.Body.Len() != 0 || w.Header().Get("ETag") != tag {
+			t.Errorf("If-None-Match %s: %d %s", header, w.Code, w.Body)
+		}
+	}
+	if w := ask("If-None-Match", `"other"`); w.Code != http.StatusOK {
+		t.Errorf("%d", w.Code)
+	}
+	for header, want := range map[string]string{"gzip": "gzip", "br, gzip;q=0.5": "gzip", "gzip;q=0": "", "gzip; q=0.0": "", "": "", "br": ""} {
+		w := ask("Accept-Encoding", header)
+		if got := w.Header().Get("Content-Encoding"); got != want {
+			t.Errorf("Accept-Encoding %q is answered with %q", header, got)
+		}
+		body := w.Body.String()
+		if want == "gzip" {
+			z, err := gzip.NewReader(w.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, err := io.ReadAll(z)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body = string(plain)
+		}
+		if body != first.Body.String() {
+			t.Errorf("Accept-Encoding %q: %s", header, body)
+		}
+	}
+	// A part that changed is encoded anew, the order stays that of the identifiers.
+	s := &statuses{service: service}
+	at := time.Now().UTC()
+	board := func(h map[odcm.SpaceID]monitor.Health) string {
+		t.Helper()
+		a, err := s.answer(&monitor.Board{Spaces: h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var page api.Page[api.SpaceStatus]
+		if err := json.Unmarshal(a.text, &page); err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		for _, i := range page.Items {
+			said = append(said, i.Space+" "+i.Status)
+		}
+		return strings.Join(said, ", ")
+	}
+	for _, c := range []struct {
+		spaces map[odcm.SpaceID]monitor.Health
+		want   string
+	}{
+		{map[odcm.SpaceID]monitor.Health{"b": {Status: monitor.Online, Since: at}, "a": {Status: monitor.Offline, Since: at}}, "a offline, b online"},
+		{map[odcm.SpaceID]monitor.Health{"b": {Status: monitor.Draining, Since: at}, "a": {Status: monitor.Offline, Since: at}}, "a offline, b draining"},
+		{map[odcm.SpaceID]monitor.Health{"b": {Status: monitor.Draining, Since: at}, "c": {Status: monitor.Offline, Since: at}}, "b draining, c offline"},
+		{nil, ""},
+	} {
+		if got := board(c.spaces); got != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
 	}
 }
 

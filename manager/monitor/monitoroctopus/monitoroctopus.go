@@ -1,138 +1,162 @@
-// Package monitoroctopus asks Octopus servers how they are doing, for monitor: through octoclient, on connections that all
-// targets share.
+// Package monitoroctopus asks Octopus servers how they are doing, for monitor. Each watched server has one line: a connection
+// that is held open, over which pings and questions go, and whose loss is told at once. An idle line is a few hundred bytes: no
+// goroutine waits on it and no buffer belongs to it.
+//
+// A line has no rules of its own about whom to trust: the guard dials, as for every request of ODCM. About once an hour the
+// connection is made anew, so that what a name means and which certificate a server has are not believed for ever.
 package monitoroctopus
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
+	"golang.org/x/sync/semaphore"
 
 	"odcm"
 	"odcm/kit/egress"
 	"odcm/manager/monitor"
+	"odcm/octopus"
 	"odcm/octopus/octoclient"
 )
+
+// perHost bounds the pings under way to one host and port, where many Spaces may live: whoever waits for a place as long as a ping
+// may take has no answer either.
+const perHost = 64
 
 // Prober implements [monitor.Prober].
 type Prober struct {
 	guard   *egress.Guard
 	budgets *octoclient.Budgets
+	began   time.Time
 
-	mu      sync.Mutex
-	clients map[odcm.InstanceID]client
+	mu    sync.Mutex
+	lines map[odcm.InstanceID]*line
+	hosts map[string]*host
+	hold  *holder // while Watch runs; nil: connections are not held
 }
 
-// client is one without a key, made for one revision of the target.
-type client struct {
-	*octoclient.Client
-	revision int64
+// host is what lines to the same host and port share.
+type host struct {
+	name   string
+	lines  int
+	places *semaphore.Weighted // nil while there is one line
 }
 
 // New makes a prober. Guard and budgets are those of the whole program.
 func New(guard *egress.Guard, budgets *octoclient.Budgets) *Prober {
-	return &Prober{guard: guard, budgets: budgets, clients: map[odcm.InstanceID]client{}}
+	return &Prober{guard: guard, budgets: budgets, began: time.Now(), lines: map[odcm.InstanceID]*line{}, hosts: map[string]*host{}}
 }
 
-func (p *Prober) dial(t monitor.Target, key string) (*octoclient.Client, error) {
-	c, err := octoclient.New(octoclient.Options{
-		URL: t.URL, APIKey: key, TLS: egress.TLS{CA: t.CA, Thumbprint: t.Thumbprint}, Guard: p.guard, Budgets: p.budgets,
-		Timeout: 15 * time.Second, Attempts: 1, // monitor itself asks again
-	})
-	if err != nil {
-		return nil, err
-	}
-	return c.Background(), nil // people first
-}
-
-func (p *Prober) client(t monitor.Target) (*octoclient.Client, error) {
+// line returns the instance's, made for the target's revision, and the places at its host; nil where there are as many as one
+// likes.
+func (p *Prober) line(t monitor.Target) (*line, *semaphore.Weighted, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c, ok := p.clients[t.Instance]; ok && c.revision == t.Revision {
-		return c.Client, nil
+	if l := p.lines[t.Instance]; l != nil && l.revision == t.Revision && l.url == t.URL {
+		return l, l.at.places, nil
 	}
-	c, err := p.dial(t, "")
+	base, err := octoclient.ParseURL(t.URL)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p.clients[t.Instance] = client{c, t.Revision}
-	return c, nil
+	name, err := httpguts.PunycodeHostPort(base.Host)
+	if err != nil {
+		return nil, nil, odcm.E(odcm.Invalid, "octopus.url", "The host %s is not a name that can be looked up.", base.Host).OnField("url").Because(err)
+	}
+	p.drop(t.Instance)
+	at := p.hosts[name]
+	if at == nil {
+		at = &host{name: name}
+		p.hosts[name] = at
+	}
+	if at.lines++; at.lines == 2 {
+		at.places = semaphore.NewWeighted(perHost)
+	}
+	l := &line{prober: p, id: t.Instance, revision: t.Revision, url: t.URL, at: at, path: base.EscapedPath(), secure: base.Scheme == "https",
+		trust: egress.TLS{CA: t.CA, Thumbprint: t.Thumbprint}, budget: p.budgets.For(base)}
+	p.lines[t.Instance] = l
+	return l, at.places, nil
 }
 
 // Forget implements [monitor.Prober].
 func (p *Prober) Forget(id odcm.InstanceID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.clients, id)
+	p.drop(id)
+}
+
+// drop wants the lock held.
+func (p *Prober) drop(id odcm.InstanceID) {
+	l := p.lines[id]
+	if l == nil {
+		return
+	}
+	delete(p.lines, id)
+	if l.at.lines--; l.at.lines == 0 {
+		delete(p.hosts, l.at.name)
+	}
+	go l.retire() // it may be in use
+}
+
+// Watch implements [monitor.Prober].
+func (p *Prober) Watch(ctx context.Context, lost func(odcm.InstanceID)) error {
+	h, err := newHolder(func(l *line) {
+		if l.cut() {
+			lost(l.id)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.hold = h
+	p.mu.Unlock()
+	stop := context.AfterFunc(ctx, h.stop)
+	defer stop()
+	err = h.run()
+	p.mu.Lock()
+	p.hold = nil
+	for id := range p.lines {
+		p.drop(id)
+	}
+	p.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// holding is who watches idle connections; nil while nobody does.
+func (p *Prober) holding() *holder {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hold
 }
 
 // Ping implements [monitor.Prober]: GET /api/octopusservernodes/ping.
 func (p *Prober) Ping(ctx context.Context, t monitor.Target) (monitor.Pong, error) {
-	c, err := p.client(t)
+	l, places, err := p.line(t)
 	if err != nil {
 		return monitor.Pong{}, err
 	}
-	pong, err := c.Ping(ctx)
-	return monitor.Pong{Code: pong.Status, Took: pong.Took}, err
-}
-
-// Inspect implements [monitor.Prober]. The version is public; nodes, licence and maintenance need permissions of the system
-// that a key may lack, which makes them unknown and is no fault.
-func (p *Prober) Inspect(ctx context.Context, t monitor.Target) (d monitor.Detail, err error) {
-	defer odcm.Wrap(&err, "inspect %s", t.Instance)
-	key, err := t.Key(ctx)
-	if err != nil {
-		return d, err
-	}
-	c, err := p.dial(t, key)
-	if err != nil {
-		return d, err
-	}
-	root, err := c.Root(ctx)
-	if err != nil && odcm.KindOf(err) != odcm.Unsupported { // too old is told by its version
-		return d, err
-	}
-	d.Version = string(root.Version())
-	if _, err := c.Me(ctx); err != nil { // tells a key that is not accepted from one that lacks a permission
-		return d, err
-	}
-	maintenance, err := c.Maintenance(ctx)
-	if err != nil && !lacks(err) {
-		return d, err
-	}
-	d.Maintenance = err == nil && maintenance.On()
-	nodes, err := c.Nodes(ctx)
-	if err != nil && !lacks(err) {
-		return d, err
-	}
-	if err == nil {
-		for _, n := range nodes.Nodes() {
-			d.Nodes = append(d.Nodes, monitor.Node{Name: n.Text("Name"), Leader: n.IsLeader(), Offline: n.IsOffline(), Draining: n.IsDraining(),
-				Tasks: n.RunningTasks(), TaskCap: n.TaskCap(), LastSeen: n.LastSeen()})
+	if places != nil {
+		if err := places.Acquire(ctx, 1); err != nil {
+			if ctx.Err() == context.Canceled {
+				return monitor.Pong{}, ctx.Err()
+			}
+			return monitor.Pong{}, odcm.E(odcm.Unavailable, "octopus.unreachable",
+				"%s does not answer: %d pings wait there already.", l.at.name, perHost).Because(err)
 		}
+		defer places.Release(1)
 	}
-	licence, err := c.LicenceStatus(ctx)
+	l.budget.Pinged()
+	began := time.Now()
+	res, err := l.send(ctx, http.MethodGet, l.path+octopus.PingRoute, nil, pingBody)
 	if err != nil {
-		if lacks(err) {
-			err = nil
-		}
-		return d, err
+		return monitor.Pong{}, err
 	}
-	l := &monitor.Licence{Kind: licence.Kind(), Compliant: licence.IsCompliant() || !licence.Has("IsCompliant")} // servers older than 2023 do not say
-	if days, expires := licence.ExpiresInDays(); expires {
-		l.DaysLeft = &days
-	}
-	for _, limit := range licence.Limits() {
-		l.Limits = append(l.Limits, monitor.Limit{Name: limit.Name, Used: int(limit.CurrentUsage), Allowed: int(limit.EffectiveLimit), Unlimited: limit.IsUnlimited})
-	}
-	d.Licence = l
-	return d, nil
-}
-
-// lacks tells that the key may not read it, or that this server does not have it.
-func lacks(err error) bool {
-	switch odcm.KindOf(err) {
-	case odcm.Denied, odcm.NotFound, odcm.Unsupported:
-		return true
-	}
-	return false
+	return l.pong(res, began, time.Since(began)), nil
 }

@@ -31,6 +31,8 @@ func (o *octopus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"/api":                          `{"Application":"Octopus Deploy","Version":"2025.4.1","ApiVersion":"3.0.0","Links":{}}`,
 		"/api/users/me":                 `{"Id":"Users-1","Username":"admin"}`,
 		"/api/maintenanceconfiguration": `{"Id":"maintenance","IsInMaintenanceMode":true}`,
+		"/api/tasks": `{"ItemType":"Task","TotalResults":2,"Items":[{"Id":"ServerTasks-2","State":"Queued","QueueTime":"2026-01-02T03:05:05Z"},
+			{"Id":"ServerTasks-1","State":"Queued","QueueTime":"2026-01-02T03:04:05Z"}]}`,
 		"/api/octopusservernodes/summary": `{"Nodes":[{"Name":"a","IsLeader":true,"MaxConcurrentTasks":5,"RunningTaskCount":2,"LastSeen":"2026-01-02T03:04:05Z"},
 			{"Name":"b","IsOffline":true,"IsInMaintenanceMode":true}]}`,
 		"/api/licenses/licenses-current-status": `{"LicenseKind":"Trial","IsCompliant":false,"DaysToEffectiveExpiryDate":5,"Limits":[{"Name":"Projects","EffectiveLimit":10,"CurrentUsage":11}]}`,
@@ -106,12 +108,15 @@ func TestInspect(t *testing.T) {
 	t.Run("everything", func(t *testing.T) {
 		t.Parallel()
 		p, target, _ := setup(t, &octopus{}, key)
-		d, err := p.Inspect(t.Context(), target)
+		d, err := p.Inspect(t.Context(), target, monitor.Detail{}, monitor.Whole)
 		if err != nil || d.Version != "2025.4.1" || !d.Maintenance || len(d.Nodes) != 2 || d.Licence == nil {
 			t.Fatalf("%+v, %v", d, err)
 		}
 		if a, b := d.Nodes[0], d.Nodes[1]; a.Name != "a" || !a.Leader || a.Tasks != 2 || a.TaskCap != 5 || a.LastSeen.IsZero() || !b.Offline || !b.Draining {
 			t.Errorf("nodes %+v", d.Nodes)
+		}
+		if q := d.Queue; q == nil || q.Waiting != 2 || q.Executing != 2 || q.Oldest < time.Hour {
+			t.Errorf("queue %+v", q)
 		}
 		if l := d.Licence; l.Kind != "Trial" || l.Compliant || *l.DaysLeft != 5 || l.Limits[0] != (monitor.Limit{Name: "Projects", Used: 11, Allowed: 10}) {
 			t.Errorf("licence %+v", l)
@@ -120,14 +125,14 @@ func TestInspect(t *testing.T) {
 	t.Run("without the permission for the licence", func(t *testing.T) {
 		t.Parallel()
 		p, target, _ := setup(t, &octopus{denied: "licenses"}, key)
-		if d, err := p.Inspect(t.Context(), target); err != nil || d.Licence != nil || len(d.Nodes) != 2 {
+		if d, err := p.Inspect(t.Context(), target, monitor.Detail{}, monitor.Whole); err != nil || d.Licence != nil || len(d.Nodes) != 2 {
 			t.Errorf("%+v, %v", d, err)
 		}
 	})
 	t.Run("with a key that is refused", func(t *testing.T) {
 		t.Parallel()
 		p, target, _ := setup(t, &octopus{}, "API-OTHEROTHEROTHEROTHEROTHEROTH")
-		d, err := p.Inspect(t.Context(), target)
+		d, err := p.Inspect(t.Context(), target, monitor.Detail{}, monitor.Whole)
 		if odcm.KindOf(err) != odcm.Unauthenticated && odcm.KindOf(err) != odcm.Denied {
 			t.Errorf("%+v, %v", d, err)
 		}

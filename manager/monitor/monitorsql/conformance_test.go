@@ -42,9 +42,13 @@ func change(space string, status monitor.Status, reason string, since time.Time)
 
 func save(t *testing.T, s *monitorsql.Store, changes ...monitor.Change) []odcm.SpaceID {
 	t.Helper()
-	ids, err := s.Save(t.Context(), changes)
+	saved, err := s.Save(t.Context(), changes)
 	if err != nil {
 		t.Fatal(err)
+	}
+	ids := make([]odcm.SpaceID, len(saved))
+	for i, c := range saved {
+		ids[i] = c.Space.ID
 	}
 	return ids
 }
@@ -79,7 +83,8 @@ func TestSave(t *testing.T) {
 		if err != nil || len(events) != 3 {
 			t.Fatalf("%d events of three changes of status, %v", len(events), err)
 		}
-		if e := events[0]; e.Subject != "space-2" || e.Name != "Name of space-2" || string(e.Before) != `{"status":"offline","reason":"still gone"}` || string(e.After) != `{"status":"online"}` {
+		if e := events[0]; e.Subject != "space-2" || e.Name != "Name of space-2" || string(e.Before) != `{"status":"offline","reason":"still gone","since":"2026-01-02T03:05:05Z"}` ||
+			string(e.After) != `{"status":"online","since":"2026-01-02T03:06:05Z"}` {
 			t.Errorf("event %+v: %s to %s", e, e.Before, e.After)
 		}
 		history, err := s.History(t.Context(), "space-2", start, start.Add(time.Hour), 10)
@@ -127,14 +132,14 @@ func TestLists(t *testing.T) {
 		if !found["space-1049"].Checked.Equal(start.Add(time.Minute)) || !found["space-1050"].Checked.Equal(start) {
 			t.Errorf("checked %v and %v", found["space-1049"].Checked, found["space-1050"].Checked)
 		}
-		if err := s.Forget(ctx, ids[:1099]); err != nil {
+		if err := s.Forget(ctx, ids[:1099], start.Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if found, err := s.All(ctx); err != nil || len(found) != 1 {
 			t.Errorf("after forgetting: %v, %v", found, err)
 		}
-		if history, err := s.History(ctx, "space-0000", start, start.Add(time.Hour), 10); err != nil || len(history) != 1 {
-			t.Errorf("the history went too: %v, %v", history, err)
+		if history, err := s.History(ctx, "space-0000", start, start.Add(time.Hour), 10); err != nil || len(history) != 2 || history[1].Status != monitor.Unknown {
+			t.Errorf("the history went too, or does not end: %v, %v", history, err)
 		}
 	})
 }
@@ -170,10 +175,19 @@ func TestHistory(t *testing.T) {
 				t.Errorf("from %v to %v: %v, want %v", c.from, c.to, got, c.want)
 			}
 		}
-		if err := s.Prune(ctx, at(4)); err != nil {
+		if err := s.Prune(ctx, start.Add(48*time.Hour), 0); err != nil {
 			t.Fatal(err)
 		}
-		if got := minutes(at(-5), at(100), 10); !slices.Equal(got, []int{4, 5}) {
+		if got := minutes(at(-5), at(100), 10); len(got) != 6 {
+			t.Errorf("deleted before it was rolled up: %v", got)
+		}
+		if err := s.RollUp(ctx, monitor.DayAt(start)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Prune(ctx, start.Add(48*time.Hour), 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := minutes(at(-5), at(100), 10); !slices.Equal(got, []int{5}) {
 			t.Errorf("after pruning: %v", got)
 		}
 		if h, err := s.History(ctx, "space-2", at(0), at(100), 10); err != nil || len(h) != 1 {

@@ -41,7 +41,10 @@ func New(ctx context.Context, d *db.DB, events Events) (*Store, error) {
 // chunk bounds the parameters of one statement; SQLite takes 32,766.
 const chunk = 1000
 
-const columns = `space_id, status, reason, since, checked, detail`
+const (
+	columns = `space_id, status, reason, since, checked, detail`
+	brief   = `space_id, status, reason, since, checked, ''`
+)
 
 type row struct {
 	id     odcm.SpaceID
@@ -61,7 +64,7 @@ func scan(r db.Row) (v row, err error) {
 	return v, err
 }
 
-func read(ctx context.Context, q db.Querier, ids []odcm.SpaceID) (map[odcm.SpaceID]row, error) {
+func read(ctx context.Context, q db.Querier, ids []odcm.SpaceID, columns string) (map[odcm.SpaceID]row, error) {
 	found := make(map[odcm.SpaceID]row, len(ids))
 	for part := range slices.Chunk(ids, chunk) {
 		rows, err := db.Collect(ctx, q, scan, `SELECT `+columns+` FROM monitor_status WHERE space_id IN `+db.In(1, len(part)), db.Args(part)...)
@@ -75,14 +78,17 @@ func read(ctx context.Context, q db.Querier, ids []odcm.SpaceID) (map[odcm.Space
 	return found, nil
 }
 
-// state is what an event tells of a status.
+// state is what an event tells of a status. Since is when it truly began: the event is committed a little later.
 type state struct {
 	Status monitor.Status `json:"status"`
 	Reason string         `json:"reason,omitempty"`
+	Since  time.Time      `json:"since,omitzero"`
 }
 
+func stateOf(h monitor.Health) state { return state{h.Status, h.Reason, h.Since} }
+
 // Save implements [monitor.Store].
-func (s *Store) Save(ctx context.Context, changes []monitor.Change) (different []odcm.SpaceID, err error) {
+func (s *Store) Save(ctx context.Context, changes []monitor.Change) (different []monitor.Change, err error) {
 	defer odcm.Wrap(&err, "save health of %d Spaces", len(changes))
 	ids := make([]odcm.SpaceID, len(changes))
 	for i, c := range changes {
@@ -90,7 +96,7 @@ func (s *Store) Save(ctx context.Context, changes []monitor.Change) (different [
 	}
 	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
 		different = nil // the transaction may run again
-		stored, err := read(ctx, tx, ids)
+		stored, err := read(ctx, tx, ids, columns)
 		if err != nil {
 			return err
 		}
@@ -106,7 +112,14 @@ func (s *Store) Save(ctx context.Context, changes []monitor.Change) (different [
 			if !told && was.detail == string(detail) {
 				continue
 			}
-			different = append(different, c.Space.ID)
+			if moved && known && !c.Health.Since.After(was.health.Since) { // by another clock, or by one that was set back
+				c.Health.Since = was.health.Since.Add(time.Millisecond)
+			}
+			if c.Health.Checked.Before(c.Health.Since) {
+				c.Health.Checked = c.Health.Since
+			}
+			different = append(different, c)
+			stored[c.Space.ID] = row{c.Space.ID, c.Health, string(detail)}
 			if err := put(ctx, tx, c, string(detail)); err != nil {
 				return err
 			}
@@ -114,20 +127,33 @@ func (s *Store) Save(ctx context.Context, changes []monitor.Change) (different [
 			if moved {
 				at = c.Health.Since
 				events = append(events, odcm.NewEvent(odcm.System, "monitor.status-changed", string(c.Space.ID), c.Space.Name,
-					state{was.health.Status, was.health.Reason}, state{c.Health.Status, c.Health.Reason}))
+					stateOf(was.health), stateOf(c.Health)))
 			}
 			if !told {
 				continue
 			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO monitor_change (space_id, at, status, reason) VALUES ($1, $2, $3, $4)
-				ON CONFLICT (space_id, at) DO UPDATE SET status = excluded.status, reason = excluded.reason`,
-				c.Space.ID, db.Millis(at), c.Health.Status, c.Health.Reason); err != nil {
+			if err := remember(ctx, tx, c.Space.ID, at, c.Health.Status, c.Health.Reason); err != nil {
 				return err
 			}
 		}
 		return s.events.Append(ctx, tx, events...)
 	})
 	return different, err
+}
+
+// late is how old a change may be before days that are rolled up are looked at: sums of a day are made an hour after its end.
+const late = 30 * time.Minute
+
+// remember makes a place in the history.
+func remember(ctx context.Context, tx *sql.Tx, space odcm.SpaceID, at time.Time, status monitor.Status, reason string) error {
+	if time.Since(at) > late {
+		if _, err := tx.ExecContext(ctx, `UPDATE monitor_roll SET next = $1 WHERE next > $1`, int64(monitor.DayAt(at))); err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO monitor_change (space_id, at, status, reason) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (space_id, at) DO UPDATE SET status = excluded.status, reason = excluded.reason`, space, db.Millis(at), status, reason)
+	return err
 }
 
 func put(ctx context.Context, tx *sql.Tx, c monitor.Change, detail string) error {
@@ -153,8 +179,21 @@ func (s *Store) Touch(ctx context.Context, spaces []odcm.SpaceID, checked time.T
 }
 
 // Forget implements [monitor.Store].
-func (s *Store) Forget(ctx context.Context, spaces []odcm.SpaceID) error {
+func (s *Store) Forget(ctx context.Context, spaces []odcm.SpaceID, at time.Time) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		known, err := read(ctx, tx, spaces, brief)
+		if err != nil {
+			return err
+		}
+		for id, r := range known {
+			end := at
+			if !end.After(r.health.Since) {
+				end = r.health.Since.Add(time.Millisecond)
+			}
+			if err := remember(ctx, tx, id, end, monitor.Unknown, "It is not watched any more."); err != nil {
+				return err
+			}
+		}
 		for part := range slices.Chunk(spaces, chunk) {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM monitor_status WHERE space_id IN `+db.In(1, len(part)), db.Args(part)...); err != nil {
 				return err
@@ -166,28 +205,34 @@ func (s *Store) Forget(ctx context.Context, spaces []odcm.SpaceID) error {
 
 // HealthOf implements [monitor.Store].
 func (s *Store) HealthOf(ctx context.Context, spaces []odcm.SpaceID) (map[odcm.SpaceID]monitor.Health, error) {
-	rows, err := read(ctx, s.db.Read(), spaces)
+	return s.healths(ctx, spaces, columns)
+}
+
+// Brief implements [monitor.Store].
+func (s *Store) Brief(ctx context.Context, spaces []odcm.SpaceID) (map[odcm.SpaceID]monitor.Health, error) {
+	return s.healths(ctx, spaces, brief)
+}
+
+func (s *Store) healths(ctx context.Context, spaces []odcm.SpaceID, columns string) (map[odcm.SpaceID]monitor.Health, error) {
+	rows, err := read(ctx, s.db.Read(), spaces, columns)
 	if err != nil {
 		return nil, err
 	}
-	return healths(rows), nil
-}
-
-func healths(rows map[odcm.SpaceID]row) map[odcm.SpaceID]monitor.Health {
 	all := make(map[odcm.SpaceID]monitor.Health, len(rows))
 	for id, r := range rows {
 		all[id] = r.health
 	}
-	return all
+	return all, nil
 }
 
 // All implements [monitor.Store].
 func (s *Store) All(ctx context.Context) (map[odcm.SpaceID]monitor.Health, error) {
-	rows, err := db.Collect(ctx, s.db.Read(), scan, `SELECT space_id, status, reason, since, checked, '' FROM monitor_status`)
-	all := make(map[odcm.SpaceID]monitor.Health, len(rows))
-	for _, r := range rows {
-		all[r.id] = r.health
-	}
+	all := map[odcm.SpaceID]monitor.Health{}
+	_, err := db.Collect(ctx, s.db.Read(), func(r db.Row) (none struct{}, err error) { // thousands: not kept twice
+		v, err := scan(r)
+		all[v.id] = v.health
+		return none, err
+	}, `SELECT `+brief+` FROM monitor_status`)
 	return all, err
 }
 
@@ -210,13 +255,4 @@ func (s *Store) History(ctx context.Context, space odcm.SpaceID, from, to time.T
 	}, `SELECT at, status, reason FROM monitor_change WHERE space_id = $1 AND at < $3
 		AND at >= coalesce((SELECT max(at) FROM monitor_change WHERE space_id = $1 AND at < $2), 0) ORDER BY at LIMIT $4`,
 		space, db.Millis(from), db.Millis(to), limit)
-}
-
-// Prune implements [monitor.Store].
-func (s *Store) Prune(ctx context.Context, before time.Time) error {
-	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM monitor_change WHERE at < $1
-			AND at < (SELECT max(later.at) FROM monitor_change later WHERE later.space_id = monitor_change.space_id)`, db.Millis(before))
-		return err
-	})
 }

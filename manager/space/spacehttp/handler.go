@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync"
 
 	"odcm"
 	"odcm/kit/task"
@@ -21,21 +22,25 @@ type Tasks interface {
 	Log(ctx context.Context, id odcm.TaskID, after int64, limit int) ([]task.Line, error)
 }
 
-// Handler serves the room. All fields but the last two are required.
+// Handler serves the room. Spaces, Tasks and Site are required.
 type Handler struct {
 	Spaces *space.Service
 	Tasks  Tasks
 	Site   *web.Site
 	// History draws what happened to a Space over time, on its page; nothing if nil. The roof fills it from the monitor.
 	History HistoryFunc
-	// Count counts the Spaces that the principal may see by status, for the board's filters; nil counts nothing.
-	Count CountFunc
+	// Vitals tells what else is known of a Space's server, for its page; nil knows nothing.
+	Vitals func(ctx context.Context, p odcm.Principal, id odcm.SpaceID) (Vitals, error)
+	// Trusts knows the trusts between Spaces, for the map; nil where nobody does.
+	Trusts Trusts
 	// Tabs are pages about a Space that other rooms have, for who looks; none if nil.
 	Tabs func(ctx context.Context, p odcm.Principal, s space.Space) []design.Tab
+
+	viewers sync.Map // odcm.UserID -> odcm.Principal: who looks at views of their own
 }
 
-// CountFunc counts the Spaces that a person may see by status.
-type CountFunc func(ctx context.Context, p odcm.Principal) (map[space.Status]int, error)
+// BoardChanged has every view of the board drawn again that a page shows: Spaces.FollowBoard calls it.
+func (h *Handler) BoardChanged() { h.Site.Live().Redraw("board") }
 
 // Mount adds the room's pages, operations and fragments to the site.
 func (h *Handler) Mount() {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,9 +47,10 @@ func (who) Authenticate(r *http.Request) (odcm.Principal, error) {
 type site struct {
 	*spacetest.Manager
 	http.Handler
+	vitals *atomic.Pointer[spacehttp.Vitals]
 }
 
-func serve(t *testing.T) site {
+func serve(t testing.TB) site {
 	t.Helper()
 	o := spacetest.NewOutside()
 	o.Add(theirURL, &spacetest.Server{InstallationID: "installation-theirs", Version: "2025.4.1", Key: "API-THEIRS", Spaces: []space.OctopusSpace{
@@ -56,15 +59,23 @@ func serve(t *testing.T) site {
 	d := dbtest.Open(t, dbtest.SQLite(t))
 	m := spacetest.Start(t, d, o, nil)
 	s := web.New(web.Options{Authenticator: who{}, DB: d, Bus: m.Bus, Version: "test", Logger: slog.New(slog.DiscardHandler)})
-	count := func(context.Context, odcm.Principal) (map[space.Status]int, error) {
-		return map[space.Status]int{space.Online: 21, space.Offline: 2}, nil
-	}
-	(&spacehttp.Handler{Spaces: m.Spaces, Tasks: m.Tasks, Site: s, Count: count}).Mount()
+	vitals := &atomic.Pointer[spacehttp.Vitals]{}
+	vitals.Store(&spacehttp.Vitals{})
+	h := &spacehttp.Handler{Spaces: m.Spaces, Tasks: m.Tasks, Site: s,
+		Vitals: func(context.Context, odcm.Principal, odcm.SpaceID) (spacehttp.Vitals, error) {
+			return *vitals.Load(), nil
+		}}
+	h.Mount()
+	hints := m.Bus.Subscribe("space")
+	ctx, cancel := context.WithCancel(context.Background())
+	var following sync.WaitGroup
+	following.Go(func() { _ = m.Spaces.FollowBoard(ctx, hints.C, h.BoardChanged) })
+	t.Cleanup(func() { cancel(); hints.Close(); following.Wait() })
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Stop(context.Background()) })
-	return site{m, s}
+	return site{m, s, vitals}
 }
 
 // ask sends a request: JSON where the path is of the API, a form otherwise.
@@ -236,7 +247,6 @@ func TestPages(t *testing.T) {
 	s.want(t, 404, "GET", working, "", "X-Who", "bob")
 
 	page("/spaces", "Theirs &lt;b&gt;", `data-live="space/space-`, `data-live-region="spaces"`)
-	page("/spaces", "<title>(2 offline) Spaces", `<span class="count">21</span>`, `<span class="count">0</span>`)
 	page("/spaces?q=nothing", "No Space is like that")
 	page("/switch?q=thrs", "Similar", "Theirs &lt;b&gt;", theirURL[len("https://"):])
 	page("/switch?q=enlist", "/spaces/enlist")

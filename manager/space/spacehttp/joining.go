@@ -31,7 +31,7 @@ func plannedAccounts(all []space.PlannedAccount) []api.PlannedAccount {
 }
 
 func plannedSignIn(p space.SignInPlan) api.PlannedSignIn {
-	out := api.PlannedSignIn{Pointed: p.Pointed, Provider: p.Provider, Possible: p.Possible, Proposed: p.Proposed, Passwords: p.Passwords,
+	out := api.PlannedSignIn{Pointed: p.Pointed, Provider: p.Provider, Possible: p.Possible, Proposed: p.Proposed, Passwords: p.Passwords, LeadsOn: p.LeadsOn,
 		Settings: []api.SettingChange{}, Changes: notes(p.Changes)}
 	for _, s := range p.Settings {
 		out.Settings = append(out.Settings, api.SettingChange(s))
@@ -55,9 +55,9 @@ func readPlan(form url.Values, e *space.Enlistment) {
 	if form.Get("signIn") == "on" {
 		e.SignIn = space.SignInOn
 	}
-	e.ClosePasswords, e.Replace = form.Get("closePasswords") == "on", form.Get("replaceSignIn") == "on"
+	e.ClosePasswords, e.Replace, e.LeadOn = form.Get("closePasswords") == "on", form.Get("replaceSignIn") == "on", form.Get("leadOn") == "on"
 	if !form.Has("signInAsked") { // the plan had nothing to ask
-		e.SignIn, e.ClosePasswords, e.Replace = space.SignInDefault, false, false
+		e.SignIn, e.SignInOptions = space.SignInDefault, space.SignInOptions{}
 	}
 	for name, values := range form {
 		id, is := strings.CutPrefix(name, accountField)

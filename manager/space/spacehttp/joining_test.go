@@ -71,7 +71,7 @@ func TestThePlanAsksAboutPeopleAndSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = pages.Stop(context.Background()) })
-	s := site{m, pages}
+	s := site{m, pages, nil}
 	begun := s.ask(t, "POST", "/spaces/enlist", url.Values{"url": {theirURL}, "apiKey": {"API-THEIRS"}}.Encode())
 	plan := begun.Header().Get("Location")
 	html := s.ask(t, "GET", plan, "").Body.String()

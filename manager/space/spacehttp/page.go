@@ -27,10 +27,14 @@ func (h *Handler) pages() {
 	may := func(a odcm.Action) func(odcm.Principal) bool {
 		return func(p odcm.Principal) bool { return h.Spaces.May(context.Background(), p, a, "") }
 	}
+	s.AddNav(web.NavItem{Label: "Map of the Spaces", Icon: "layers", Href: "/map", Order: 11, PaletteOnly: true},
+		web.NavItem{Label: "Wall screen", Icon: "layers", Href: "/wall", Order: 11, PaletteOnly: true})
 	s.AddNav(web.NavItem{Label: "Create a Space", Icon: "plus", Href: "/spaces/new", Order: 11, PaletteOnly: true, Show: may(space.ActionCreate)},
 		web.NavItem{Label: "Enlist a server", Icon: "link", Href: "/spaces/enlist", Order: 12, PaletteOnly: true, Show: may(space.ActionEnlist)})
 	s.Handle("GET /{$}", h.board)
 	s.Handle("GET /spaces", h.board)
+	s.Handle("GET /map", h.mapPage)
+	s.Handle("GET /wall", h.wallPage)
 	s.Handle("GET /spaces/new", h.newPage)
 	s.Handle("POST /spaces/new", h.newForm)
 	s.Handle("GET /spaces/enlist", h.enlistPage)
@@ -47,10 +51,15 @@ func (h *Handler) pages() {
 		return h.Spaces.Sees(context.Background(), p, odcm.SpaceID(id))
 	}
 	s.Live().Fragment("space", func(ctx context.Context, id string) (templ.Component, error) {
-		d, err := h.Spaces.Get(ctx, odcm.System, id)
-		return tile(d.Entry), err
+		e, err := h.entry(ctx, id)
+		return tile(e), err
+	}, sees)
+	s.Live().Fragment("space.row", func(ctx context.Context, id string) (templ.Component, error) {
+		e, err := h.entry(ctx, id)
+		return row(e), err
 	}, sees)
 	s.Live().Fragment("space.page", nil, sees)
+	s.Live().Fragment("board.view", h.drawView, h.mayView)
 	watches := func(p odcm.Principal, id string) bool {
 		t, err := h.Tasks.Get(context.Background(), odcm.TaskID(id))
 		return err == nil && h.mayWatch(context.Background(), p, t)
@@ -60,6 +69,18 @@ func (h *Handler) pages() {
 		return taskProgress(v), err
 	}, watches)
 	s.Live().Fragment("task.page", nil, watches)
+}
+
+// entry reads what a tile shows, for whoever may see it: little, because many wait for it.
+func (h *Handler) entry(ctx context.Context, id string) (space.Entry, error) {
+	found, err := h.Spaces.Entries(ctx, odcm.System, []odcm.SpaceID{odcm.SpaceID(id)})
+	if err != nil {
+		return space.Entry{}, err
+	}
+	if len(found) == 0 {
+		return space.Entry{}, odcm.E(odcm.NotFound, "space.not-found", "There is no such Space, or you may not enter it.")
+	}
+	return found[0], nil
 }
 
 // mayWatch lets those see a task who may see its Space, and those who began it, also after it was rolled back.
@@ -72,6 +93,7 @@ type spaceView struct {
 	mayUpdate, mayRekey, mayDelist bool
 	progress                       progressView
 	history                        templ.Component
+	vitals                         Vitals
 }
 
 func (v spaceView) href(tail string) string { return "/spaces/" + v.Slug + tail }
@@ -93,6 +115,11 @@ func (h *Handler) spacePage(w http.ResponseWriter, r *http.Request) error {
 	}
 	if h.History != nil {
 		if v.history, err = h.History(ctx, p, d.ID); err != nil {
+			return err
+		}
+	}
+	if h.Vitals != nil {
+		if v.vitals, err = h.Vitals(ctx, p, d.ID); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ func (h *Handler) rest() {
 		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status, Tags: []string{"Spaces"}}
 	}
 	web.Register(a, op("list-spaces", "GET", "/spaces", "List the Spaces that you may enter, starred ones first", http.StatusOK), h.list)
+	web.Register(a, op("list-space-groups", "GET", "/spaces/groups", "Count the Spaces that you may enter by server, instance, version or state", http.StatusOK), h.groups)
 	web.Register(a, op("get-space", "GET", "/spaces/{id}", "Get a Space", http.StatusOK), h.get)
 	web.Register(a, op("create-space", "POST", "/spaces", "Create a blank Space: begins a task that launches a server for it", http.StatusAccepted), h.create)
 	web.Register(a, op("update-space", "PATCH", "/spaces/{id}", "Rename a Space or describe it anew", http.StatusOK), h.update)
@@ -49,11 +50,14 @@ func (h *Handler) list(ctx context.Context, in *struct {
 	Text    string   `query:"q" doc:"Part of the name" maxLength:"100"`
 	State   []string `query:"state" doc:"Only these states" enum:"creating,enlisting,active,delisting,failed"`
 	Status  []string `query:"status" doc:"Only these statuses" enum:"online,draining,degraded,offline,maintenance"`
+	Version []string `query:"version" doc:"Only on servers of these versions"`
+	Server  []string `query:"server" doc:"Only on these machines, by name"`
 	Starred bool     `query:"starred" doc:"Only starred ones"`
+	Sort    string   `query:"sort" doc:"trouble: as the board has them, and q is also looked for in addresses and reasons; else starred ones first, then by name" enum:"trouble"`
 	Cursor  string   `query:"cursor" doc:"Where the page before ended: its next" maxLength:"1000"`
 	Limit   int      `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }) (*listed, error) {
-	f := space.Filter{Text: in.Text, Starred: in.Starred, Limit: in.Limit}
+	f := space.Filter{Text: in.Text, Versions: in.Version, Servers: in.Server, Starred: in.Starred, Limit: in.Limit}
 	for _, s := range in.State {
 		f.States = append(f.States, space.State(s))
 	}
@@ -64,7 +68,7 @@ func (h *Handler) list(ctx context.Context, in *struct {
 	if f.After, err = web.ReadCursor[space.Position](in.Cursor); err != nil {
 		return nil, err
 	}
-	page, more, err := h.Spaces.List(ctx, web.Principal(ctx), f)
+	page, next, err := h.listPage(ctx, f, in.Sort == "trouble")
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +76,39 @@ func (h *Handler) list(ctx context.Context, in *struct {
 	for i, e := range page {
 		out.Body.Items[i] = entry(e)
 	}
-	if more {
-		out.Body.Next = web.Cursor(page[len(page)-1].Position())
+	if next != nil {
+		out.Body.Next = web.Cursor(*next)
+	}
+	return out, nil
+}
+
+// listPage reads a page in one of the two orders, and says where it ended if there is more.
+func (h *Handler) listPage(ctx context.Context, f space.Filter, trouble bool) ([]space.Entry, *space.Position, error) {
+	if trouble {
+		return h.Spaces.Troubled(ctx, web.Principal(ctx), f)
+	}
+	page, more, err := h.Spaces.List(ctx, web.Principal(ctx), f)
+	if err != nil || !more {
+		return page, nil, err
+	}
+	last := page[len(page)-1].Position()
+	return page, &last, nil
+}
+
+type grouped struct{ Body api.Page[api.SpaceGroup] }
+
+// groups answers all groups at once: there are at most as many as Spaces, and mostly far fewer.
+func (h *Handler) groups(ctx context.Context, in *struct {
+	By   string `query:"by" enum:"server,instance,version,state" default:"server" doc:"A server is a machine; an instance is a running Octopus server"`
+	Text string `query:"q" doc:"Part of the name, of the address or of the reason" maxLength:"100"`
+}) (*grouped, error) {
+	survey, err := h.Spaces.Survey(ctx, web.Principal(ctx), space.Sight{Text: in.Text, Group: space.Grouping(in.By)})
+	if err != nil {
+		return nil, err
+	}
+	out := &grouped{api.Page[api.SpaceGroup]{Items: make([]api.SpaceGroup, len(survey.Groups))}}
+	for i, g := range survey.Groups {
+		out.Body.Items[i] = api.SpaceGroup{Name: g.Name, Total: len(g.Lines), Counts: g.Counts}
 	}
 	return out, nil
 }
@@ -158,7 +193,7 @@ type enlisting struct {
 
 func (h *Handler) enlist(ctx context.Context, in *struct{ Body api.Enlistment }) (*enlisting, error) {
 	e := space.Enlistment{Connection: connection(in.Body.Connection), SignIn: space.SignInChoice(in.Body.SignIn),
-		SignInOptions: space.SignInOptions{ClosePasswords: in.Body.ClosePasswords, Replace: in.Body.ReplaceSignIn}, People: accountChoices(in.Body.Accounts)}
+		SignInOptions: space.SignInOptions{ClosePasswords: in.Body.ClosePasswords, Replace: in.Body.ReplaceSignIn, LeadOn: in.Body.LeadOn}, People: accountChoices(in.Body.Accounts)}
 	for _, c := range in.Body.Spaces {
 		e.Choices = append(e.Choices, space.Choice{Octopus: c.OctopusSpace, Name: c.Name, Description: c.Description})
 	}

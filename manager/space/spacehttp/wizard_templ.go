@@ -578,7 +578,7 @@ func workingPage(v workingView) templ.Component {
 		switch v.task.State {
 		case task.Succeeded:
 			if len(v.spaces) > 0 {
-				templ_7745c5c3_Err = tiles(v.spaces).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = tiles(v.spaces, false).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

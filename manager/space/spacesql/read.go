@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"odcm"
@@ -108,6 +109,31 @@ func (s *Store) List(ctx context.Context, q space.Query) (_ []space.Entry, err e
 	}
 	others, err := s.list(ctx, q, unstarred)
 	return append(page, others...), err
+}
+
+// chunk bounds the parameters of one statement; SQLite takes 32,766.
+const chunk = 1000
+
+// Lines implements [space.Inventory].
+func (s *Store) Lines(ctx context.Context, ids []odcm.SpaceID) (lines []space.Line, err error) {
+	defer odcm.Wrap(&err, "read lines of Spaces")
+	const query = `SELECT s.id, s.instance_id, i.server_id, s.slug, s.name, s.name_key, i.url, s.state, i.version, s.reason
+		FROM space s JOIN space_instance i ON i.id = s.instance_id`
+	if ids == nil {
+		return db.Collect(ctx, s.db.Read(), scanLine, query)
+	}
+	for part := range slices.Chunk(ids, chunk) {
+		some, err := db.Collect(ctx, s.db.Read(), scanLine, query+` WHERE s.id IN `+db.In(1, len(part)), db.Args(part)...)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, some...)
+	}
+	return lines, nil
+}
+
+func scanLine(r db.Row) (l space.Line, err error) {
+	return l, r.Scan(&l.ID, &l.Instance, &l.Machine, &l.Slug, &l.Name, &l.Key, &l.URL, &l.State, &l.Version, &l.Reason)
 }
 
 func (s *Store) list(ctx context.Context, q space.Query, which stars) ([]space.Entry, error) {

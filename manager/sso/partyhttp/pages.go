@@ -11,11 +11,12 @@ import (
 	"odcm/kit/web"
 	"odcm/kit/web/design"
 	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
 )
 
 // Options are what the door needs.
 type Options struct {
-	Service *sso.Service
+	Service *grant.Service
 	Site    *web.Site
 	// Settings puts a page of a person's own into the frame of the settings, at the address; the page as it is if nil.
 	Settings func(at string, p web.Page) web.Page
@@ -46,8 +47,8 @@ func Register(o Options) {
 		h.Settings = func(_ string, p web.Page) web.Page { return p }
 	}
 	reads := func(p odcm.Principal) bool { return p.Has(odcm.Administrator) || p.Has(odcm.Auditor) }
-	o.Site.AddNav(web.NavItem{ID: "relying-parties", Label: "Relying parties", Icon: "link", Href: partiesPath, Order: 62, Show: reads},
-		web.NavItem{Label: "Signing keys", Icon: "key", Href: keysPath, Order: 63, Show: reads, PaletteOnly: true},
+	o.Site.AddNav(web.NavItem{ID: "relying-parties", Label: "Relying parties", Icon: "link", Href: partiesPath, Group: "Identity and access", Order: 59, Show: reads},
+		web.NavItem{Label: "Signing keys", Icon: "key", Href: keysPath, Order: 60, Show: reads, PaletteOnly: true},
 		web.NavItem{Label: "Applications you are signed in to", Icon: "link", Href: ApplicationsPath, Order: 93, PaletteOnly: true})
 	o.Site.Handle("GET "+partiesPath, h.listPage)
 	o.Site.Handle("GET "+partiesPath+"/new", h.newPage)
@@ -239,7 +240,7 @@ func (h *handler) rotateKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 type applicationList struct {
-	all   []sso.Connection
+	all   []grant.Connection
 	later bool
 	next  string
 }

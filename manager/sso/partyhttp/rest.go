@@ -11,6 +11,7 @@ import (
 	"odcm/api"
 	"odcm/kit/web"
 	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
 )
 
 type answer[T any] struct{ Body T }
@@ -176,9 +177,9 @@ func (h *handler) apiConnections(ctx context.Context, in *onePage) (*answer[api.
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(all, in.Limit, func(c sso.Connection) api.Application {
+	return pageOf(all, in.Limit, func(c grant.Connection) api.Application {
 		return api.Application{ID: c.ID, Party: string(c.Grant.Party), Name: c.Party.Name, Scopes: strings.Fields(c.Scopes), SignedIn: c.Created, LastUsed: c.Used, Expires: c.Expires, Offline: c.Offline}
-	}, func(c sso.Connection) string { return c.ID }), nil
+	}, func(c grant.Connection) string { return c.ID }), nil
 }
 
 func (h *handler) apiRevoke(ctx context.Context, in *byID) (*struct{}, error) {

@@ -10,7 +10,7 @@ import (
 	"odcm"
 )
 
-// Backchannel sends logout tokens (OpenID Connect Back-Channel Logout 1.0 section 2.5). It implements sso.Backchannel. Client
+// Backchannel sends logout tokens (OpenID Connect Back-Channel Logout 1.0 section 2.5). It implements logout.Backchannel. Client
 // is one of kit/egress, for the addresses are typed in by people.
 type Backchannel struct{ Client *http.Client }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
 	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
 	"odcm/manager/sso/ssokey"
 )
 
@@ -53,7 +54,7 @@ func describe(issuer string) (*document, error) {
 		DeviceAuthorizationEndpoint: issuer + devicePath, EndSessionEndpoint: issuer + signOutPath,
 		ScopesSupported:                            []string{"openid", "profile", "email", "groups", "offline_access"},
 		ResponseTypesSupported:                     []string{"code", "id_token", "code id_token"},
-		ResponseModesSupported:                     []string{sso.ModeQuery, sso.ModeFragment, sso.ModeFormPost},
+		ResponseModesSupported:                     []string{grant.ModeQuery, grant.ModeFragment, grant.ModeFormPost},
 		GrantTypesSupported:                        []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeImplicit, oidc.GrantTypeRefreshToken, oidc.GrantTypeDeviceCode},
 		SubjectTypesSupported:                      []string{"public"},
 		IDTokenSigningAlgValuesSupported:           algorithms,

@@ -3,6 +3,7 @@ package ssohttp
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"odcm"
 	"odcm/kit/web"
 	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
 )
 
 // endpoint is one that programs call: a form comes in, JSON goes out.
@@ -40,14 +42,16 @@ func (h *handler) endpoint(f func(r *http.Request, c sso.Credentials) (any, erro
 // credentials reads the form and how the client proves who it is: by one way only (RFC 6749 section 2.3), and never in the
 // address, which is logged.
 func credentials(w http.ResponseWriter, r *http.Request) (c sso.Credentials, err error) {
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
-		return c, oidc.ErrInvalidRequest().WithDescription("want application/x-www-form-urlencoded")
+	const form = "application/x-www-form-urlencoded"
+	if kind := r.Header.Get("Content-Type"); kind != form {
+		if kind, _, _ = mime.ParseMediaType(kind); kind != form {
+			return c, oidc.ErrInvalidRequest().WithDescription("want " + form)
+		}
 	}
 	if r.URL.RawQuery != "" {
 		return c, oidc.ErrInvalidRequest().WithDescription("parameters belong into the body")
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
+	if r.PostForm, err = read(w, r); err != nil {
 		return c, oidc.ErrInvalidRequest().WithDescription("the form cannot be read")
 	}
 	for name, all := range r.PostForm {
@@ -81,14 +85,32 @@ func credentials(w http.ResponseWriter, r *http.Request) (c sso.Credentials, err
 	return c, nil
 }
 
+// read reads a form in one piece, as long as the header says that it is.
+func read(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	body := http.MaxBytesReader(w, r.Body, maxForm)
+	size := r.ContentLength
+	if size < 0 || size > maxForm {
+		text, err := io.ReadAll(body)
+		if err != nil {
+			return nil, err
+		}
+		return url.ParseQuery(string(text))
+	}
+	text := make([]byte, size)
+	if _, err := io.ReadFull(body, text); err != nil {
+		return nil, err
+	}
+	return url.ParseQuery(string(text))
+}
+
 func (h *handler) token(r *http.Request, c sso.Credentials) (any, error) {
 	form := r.PostForm
-	switch grant := oidc.GrantType(form.Get("grant_type")); grant {
+	switch oidc.GrantType(form.Get("grant_type")) {
 	case oidc.GrantTypeCode:
 		if form.Get("code") == "" || form.Get("redirect_uri") == "" {
 			return nil, oidc.ErrInvalidRequest().WithDescription("code or redirect_uri is missing")
 		}
-		return h.Service.Exchange(r.Context(), c, sso.CodeExchange{Code: form.Get("code"), RedirectURI: form.Get("redirect_uri"), Verifier: form.Get("code_verifier")})
+		return h.Service.Exchange(r.Context(), c, grant.CodeExchange{Code: form.Get("code"), RedirectURI: form.Get("redirect_uri"), Verifier: form.Get("code_verifier")})
 	case oidc.GrantTypeRefreshToken:
 		if form.Get("refresh_token") == "" {
 			return nil, oidc.ErrInvalidRequest().WithDescription("refresh_token is missing")
@@ -98,7 +120,7 @@ func (h *handler) token(r *http.Request, c sso.Credentials) (any, error) {
 		if form.Get("device_code") == "" {
 			return nil, oidc.ErrInvalidRequest().WithDescription("device_code is missing")
 		}
-		return h.Service.DeviceTokens(r.Context(), c, form.Get("device_code"))
+		return h.Devices.Tokens(r.Context(), c, form.Get("device_code"))
 	case "":
 		return nil, oidc.ErrInvalidRequest().WithDescription("grant_type is missing")
 	}
@@ -125,7 +147,7 @@ func (h *handler) revoke(r *http.Request, c sso.Credentials) (any, error) {
 }
 
 func (h *handler) device(r *http.Request, c sso.Credentials) (any, error) {
-	d, err := h.Service.BeginDevice(r.Context(), c, r.PostForm.Get("scope"))
+	d, err := h.Devices.Begin(r.Context(), c, r.PostForm.Get("scope"))
 	if err != nil {
 		return nil, err
 	}
@@ -211,4 +233,11 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(b)
 }
 
-var noStore, noCache, noSniff, asJSON = []string{"no-store"}, []string{"no-cache"}, []string{"nosniff"}, []string{"application/json"}
+// headers that are shared by many answers.
+var (
+	noStore    = []string{"no-store"}
+	noCache    = []string{"no-cache"}
+	noSniff    = []string{"nosniff"}
+	noReferrer = []string{"no-referrer"}
+	asJSON     = []string{"application/json"}
+)

@@ -14,6 +14,7 @@ import (
 	"odcm"
 	"odcm/kit/db/dbtest"
 	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
 	"odcm/manager/sso/ssotest"
 )
 
@@ -26,7 +27,7 @@ func (f fixed) Entrants(context.Context, odcm.InstanceID) (map[odcm.UserID][]str
 // TestASpaceGetsItsEntitlements fetches the snapshot as a Space server does, and as those who must not have it.
 func TestASpaceGetsItsEntitlements(t *testing.T) {
 	t.Parallel()
-	p := ssotest.New(t, dbtest.Open(t, dbtest.SQLite(t)), func(o *sso.Options) {
+	p := ssotest.New(t, dbtest.Open(t, dbtest.SQLite(t)), func(o *grant.Options) {
 		o.Entrants = fixed{"user-bob": {"group-developers"}, "user-ann": nil}
 	})
 	space, secret, err := p.EnsureForInstance(t.Context(), "instance-1", "Payments", []string{"http://127.0.0.1/api/users/authenticatedToken/Okta"}, sso.RS256, true)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/a-h/templ"
 
-	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
 )
 
 // field is a hidden input of the page that posts itself.
@@ -14,7 +14,7 @@ type field struct{ Name, Value string }
 
 // formPost answers with a page that posts itself to the relying party. Its policy lets this one script run, and the form go to
 // this one place.
-func (h *handler) formPost(w http.ResponseWriter, r *http.Request, reply *sso.Reply) error {
+func (h *handler) formPost(w http.ResponseWriter, r *http.Request, reply *grant.Reply) error {
 	var fields []field
 	for name, all := range reply.Values {
 		for _, value := range all {

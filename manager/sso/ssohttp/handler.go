@@ -10,6 +10,9 @@ import (
 	"odcm"
 	"odcm/kit/web"
 	"odcm/manager/sso"
+	"odcm/manager/sso/device"
+	"odcm/manager/sso/grant"
+	"odcm/manager/sso/logout"
 )
 
 // AuthorizePath is the authorization endpoint, below the issuer.
@@ -37,7 +40,9 @@ type KeySet interface {
 
 // Options are what the door needs.
 type Options struct {
-	Service *sso.Service
+	Service *grant.Service
+	Devices *device.Service
+	Logout  *logout.Service
 	Keys    KeySet
 	Site    *web.Site
 	// Session tells which session of ODCM the browser has.
@@ -58,8 +63,9 @@ type handler struct {
 // Door is what [Register] made.
 type Door struct{ h *handler }
 
-// Before answers what programs ask most, tokens, metadata and keys, and gives everything else to next. It may stand before the
-// site, whose work on a request is for people: a nonce and a policy for scripts, a session, a check where forms come from.
+// Before answers what is asked most, tokens, metadata, keys, and sign-ins that need no page, and gives everything else to next.
+// It may stand before the site, whose work on a request is for people who look at the answer: a nonce and a policy for scripts,
+// a check where forms come from.
 func (d Door) Before(next http.Handler) http.Handler {
 	token := d.h.endpoint(d.h.token)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,6 +73,8 @@ func (d Door) Before(next http.Handler) http.Handler {
 		switch {
 		case post && r.URL.Path == tokenPath:
 			token.ServeHTTP(w, r)
+		case r.Method == http.MethodGet && r.URL.Path == AuthorizePath:
+			d.h.authorizeDirectly(w, r, next)
 		case get && r.URL.Path == keysPath:
 			d.h.keySet(w, r)
 		case get && r.URL.Path == discoveryPath:
@@ -149,66 +157,6 @@ func (h *handler) session(r *http.Request) string {
 	return id
 }
 
-func (h *handler) authorize(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(w, r)
-	if err != nil {
-		return err
-	}
-	a, err := h.Service.Authorize(r.Context(), values, h.session(r))
-	if err != nil {
-		return err
-	}
-	return h.answer(w, r, a, values)
-}
-
-// answer sends the browser where the answer says.
-func (h *handler) answer(w http.ResponseWriter, r *http.Request, a sso.Answer, values url.Values) error {
-	switch {
-	case a.Reply != nil:
-		return h.reply(w, r, a.Reply)
-	case a.SignIn != nil:
-		values.Set(sso.AfterParam, a.SignIn.After)
-		to := h.SignIn(AuthorizePath+"?"+values.Encode(), a.SignIn.Fresh, a.SignIn.Hint)
-		http.Redirect(w, r, to, http.StatusSeeOther)
-		return nil
-	}
-	web.Allow(w, "form-action", origin(values.Get("redirect_uri"))) // browsers check where a form's answer leads, too
-	return h.Site.Render(w, r, http.StatusOK, web.Page{Title: "Let " + a.Ask.Party.Name + " know who you are?", Bare: true, Headless: true, Body: consentBody(*a.Ask)})
-}
-
-// reply sends values back to the relying party (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post Response Mode).
-func (h *handler) reply(w http.ResponseWriter, r *http.Request, reply *sso.Reply) error {
-	switch reply.Mode {
-	case sso.ModeFormPost:
-		return h.formPost(w, r, reply)
-	case sso.ModeFragment:
-		redirect(w, reply.To+"#"+reply.Values.Encode())
-	default:
-		separator := "?"
-		if u, err := url.Parse(reply.To); err == nil && (u.RawQuery != "" || u.ForceQuery) {
-			separator = "&"
-		}
-		redirect(w, reply.To+separator+reply.Values.Encode())
-	}
-	return nil
-}
-
-// redirect answers 303, so that a browser that posted does not post again (RFC 9700 section 4.12). Nothing of the address may
-// be told on (section 4.2.4).
-func redirect(w http.ResponseWriter, to string) {
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("Location", to)
-	w.WriteHeader(http.StatusSeeOther)
-}
-
-func origin(to string) string {
-	u, err := url.Parse(to)
-	if err != nil || u.Host == "" {
-		return "'none'"
-	}
-	return u.Scheme + "://" + u.Host
-}
-
 func (h *handler) consent(w http.ResponseWriter, r *http.Request) error {
 	values, err := parameters(w, r)
 	if err != nil {
@@ -232,7 +180,7 @@ func (h *handler) signOut(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	session := h.session(r)
-	out, err := h.Service.SignOut(r.Context(), sso.SignOutRequest{Hint: values.Get("id_token_hint"), Client: sso.PartyID(values.Get("client_id")),
+	out, err := h.Logout.SignOut(r.Context(), logout.Request{Hint: values.Get("id_token_hint"), Client: sso.PartyID(values.Get("client_id")),
 		To: values.Get("post_logout_redirect_uri"), State: values.Get("state")}, session)
 	if err != nil {
 		return err
@@ -250,7 +198,7 @@ func (h *handler) confirmSignOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	session := h.session(r)
-	back, err := h.Service.ConfirmSignOut(r.Context(), values.Get("ticket"), session)
+	back, err := h.Logout.Confirm(r.Context(), values.Get("ticket"), session)
 	if err != nil {
 		return err
 	}
@@ -290,12 +238,12 @@ func (h *handler) deviceAnswer(w http.ResponseWriter, r *http.Request) error {
 	var err error
 	switch answer := r.PostFormValue("answer"); answer {
 	case "allow", "deny":
-		if err = h.Service.DecideDevice(r.Context(), h.session(r), f.Code, answer == "allow"); err == nil {
+		if err = h.Devices.Decide(r.Context(), h.session(r), f.Code, answer == "allow"); err == nil {
 			f.Done = map[string]string{"allow": "The device is in. You may close this page.", "deny": "The device was turned away."}[answer]
 		}
 	default:
 		var p sso.Party
-		if p, f.Scopes, err = h.Service.FindDevice(r.Context(), web.Principal(r.Context()).User, f.Code); err == nil {
+		if p, f.Scopes, err = h.Devices.Find(r.Context(), web.Principal(r.Context()).User, f.Code); err == nil {
 			f.Party = p.Name
 		}
 	}

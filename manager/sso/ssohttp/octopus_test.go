@@ -299,3 +299,32 @@ func TestTokensOfOthers(t *testing.T) {
 	}
 	wantError(t, c.post("/oauth2/token", map[string]string{"grant_type": "refresh_token", "refresh_token": less.text("refresh_token"), "scope": "openid profile"}), 400, "invalid_scope")
 }
+
+// TestWhoComesIsWaitedForOnce shows that a sign-in waits for the account on the server, and that tokens do not.
+func TestWhoComesIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	c := octopus(t, p, true)
+	v, challenge := verifier()
+	a := c.authorize(map[string]string{"scope": "openid profile email offline_access", "code_challenge": challenge, "code_challenge_method": "S256"})
+	if n := p.World.Arrived(); n != 1 || a.values.Get("code") == "" {
+		t.Errorf("waited %d times at the sign-in: %+v", n, a)
+	}
+	got := c.exchange(a.values.Get("code"), map[string]string{"code_verifier": v})
+	again := c.refresh(got.text("refresh_token"))
+	if info := c.userinfo(again.text("access_token")); info.status != http.StatusOK {
+		t.Fatal(info.raw)
+	}
+	if n := p.World.Arrived(); n != 0 {
+		t.Errorf("waited %d times for tokens", n)
+	}
+	c.authorize(map[string]string{"response_type": "code id_token", "response_mode": "form_post", "nonce": "n"})
+	if n := p.World.Arrived(); n != 1 {
+		t.Errorf("waited %d times where the ID token goes with the browser", n)
+	}
+	other := begin(t, p, func(*sso.Party) {}) // no server of a Space
+	other.authorize(map[string]string{"scope": "openid", "nonce": "n"})
+	if n := p.World.Arrived(); n != 0 {
+		t.Errorf("waited %d times for an account at a wiki", n)
+	}
+}

@@ -32,7 +32,7 @@ type key struct {
 	public  jose.JSONWebKey
 	aead    cipher.AEAD
 
-	signers map[string]jose.Signer // by "typ"
+	heads map[string]string // what a signed text begins with, by "typ"
 }
 
 // gone is when the key need not be kept any more; zero for the newest.
@@ -43,7 +43,7 @@ func (k *key) gone() time.Time {
 	return k.ends.Add(keep)
 }
 
-// types are the headers "typ" of what is signed; a signer carries its header, and is made once.
+// types are the headers "typ" of what is signed.
 var types = []string{"", "logout+jwt", "odcm-entitlements+jwt"}
 
 // keys is a set that does not change.
@@ -125,15 +125,17 @@ func open(row Row, s Sealer) (_ *key, err error) {
 		}
 		k.public.Certificates = []*x509.Certificate{certificate}
 	}
-	k.signers = map[string]jose.Signer{}
+	k.heads = map[string]string{}
 	for _, typ := range types {
-		options := (&jose.SignerOptions{}).WithHeader("kid", row.ID)
-		if typ != "" {
-			options = options.WithType(jose.ContentType(typ))
-		}
-		if k.signers[typ], err = jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(row.Algorithm), Key: parsed}, options); err != nil {
+		head, err := json.Marshal(struct {
+			Algorithm sso.Algorithm `json:"alg"`
+			ID        string        `json:"kid"`
+			Type      string        `json:"typ,omitempty"`
+		}{row.Algorithm, row.ID, typ})
+		if err != nil {
 			return nil, err
 		}
+		k.heads[typ] = base64.RawURLEncoding.EncodeToString(head) + "."
 	}
 	return k, nil
 }

@@ -3,6 +3,7 @@ package ssokey
 import (
 	"context"
 	"crypto/rand"
+	"encoding"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -41,15 +42,7 @@ func (r *Ring) Sign(ctx context.Context, alg sso.Algorithm, typ string, claims a
 	if err != nil {
 		return "", err
 	}
-	signer, ok := k.signers[typ]
-	if !ok {
-		return "", odcm.E(odcm.Internal, "", "nothing of the type %q is signed with %s", typ, alg)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return signed.CompactSerialize()
+	return k.sign(typ, payload)
 }
 
 // Public implements [sso.Keys].
@@ -84,7 +77,7 @@ func (r *Ring) find(ctx context.Context, fits func(*key) bool) (*key, error) {
 	return one, nil
 }
 
-// A sealed text is base64url of: generation of the key, 2 bytes; nonce, 24 bytes; the sealed JSON.
+// A sealed text is base64url of: generation of the key, 2 bytes; nonce, 24 bytes; what is sealed.
 const header = 2 + chacha20poly1305.NonceSizeX
 
 // maxSealed bounds what is opened.
@@ -96,14 +89,24 @@ func (r *Ring) Seal(use string, v any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	plain, err := json.Marshal(v)
+	room := scratch.Get().(*[]byte)
+	defer scratch.Put(room)
+	b := binary.BigEndian.AppendUint16((*room)[:0], uint16(k.Generation))
+	b = b[:header]
+	_, _ = rand.Read(b[2:])
+	if own, ok := v.(encoding.BinaryAppender); ok {
+		b, err = own.AppendBinary(b)
+	} else {
+		var text []byte
+		text, err = json.Marshal(v)
+		b = append(b, text...)
+	}
 	if err != nil {
 		return "", err
 	}
-	b := make([]byte, header, header+len(plain)+k.aead.Overhead())
-	binary.BigEndian.PutUint16(b, uint16(k.Generation))
-	_, _ = rand.Read(b[2:header])
-	return base64.RawURLEncoding.EncodeToString(k.aead.Seal(b, b[2:header], plain, []byte(use))), nil
+	b = k.aead.Seal(b[:header], b[2:header], b[header:], []byte(use)) // in place
+	*room = base64.RawURLEncoding.AppendEncode(b, b)
+	return string((*room)[len(b):]), nil
 }
 
 // Open implements [sso.Keys].
@@ -126,9 +129,12 @@ func (r *Ring) Open(use, text string, v any) error {
 	if err != nil {
 		return err
 	}
-	plain, err := k.aead.Open(nil, b[2:header], b[header:], []byte(use))
+	opened, err := k.aead.Open(b[header:header], b[2:header], b[header:], []byte(use))
 	if err != nil {
 		return broken(err)
 	}
-	return json.Unmarshal(plain, v)
+	if own, ok := v.(encoding.BinaryUnmarshaler); ok {
+		return own.UnmarshalBinary(opened)
+	}
+	return json.Unmarshal(opened, v)
 }

@@ -19,6 +19,8 @@ import (
 
 	"odcm"
 	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
+	"odcm/manager/sso/point"
 )
 
 // issuer is an OpenID Provider with one relying party: the protocol as an Octopus server sees it, with the people whom the
@@ -28,7 +30,7 @@ type issuer struct {
 	web    *httptest.Server
 	signer jose.Signer
 	key    *rsa.PrivateKey
-	people sso.Probing
+	people point.Probing
 
 	mu       sync.Mutex
 	party    sso.Party
@@ -39,7 +41,7 @@ type issuer struct {
 	audience string                    // instead of the right one
 }
 
-func newIssuer(t *testing.T, store sso.PointingStore) *issuer {
+func newIssuer(t *testing.T, store point.Store) *issuer {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -49,7 +51,7 @@ func newIssuer(t *testing.T, store sso.PointingStore) *issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &issuer{t: t, signer: signer, key: key, people: sso.Probing{Store: store}, codes: map[string]map[string]any{}}
+	i := &issuer{t: t, signer: signer, key: key, people: point.Probing{Store: store}, codes: map[string]map[string]any{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"issuer": i.web.URL, "authorization_endpoint": i.web.URL + "/authorize", "token_endpoint": i.web.URL + "/token", "jwks_uri": i.web.URL + "/keys"})
@@ -86,26 +88,26 @@ func (i *issuer) RemoveForInstance(context.Context, odcm.InstanceID) error {
 	return nil
 }
 
-func (i *issuer) Authorize(ctx context.Context, values url.Values, session string) (sso.Answer, error) {
+func (i *issuer) Authorize(ctx context.Context, values url.Values, session string) (grant.Answer, error) {
 	if values.Get("client_id") != string(i.party.ID) || !slices.Contains(i.party.RedirectURIs, values.Get("redirect_uri")) {
-		return sso.Answer{}, odcm.E(odcm.Invalid, "sso.redirect-unknown", "Not registered: %s.", values.Get("redirect_uri"))
+		return grant.Answer{}, odcm.E(odcm.Invalid, "sso.redirect-unknown", "Not registered: %s.", values.Get("redirect_uri"))
 	}
 	at, err := i.people.Session(ctx, session)
 	if err != nil {
-		return sso.Answer{}, err
+		return grant.Answer{}, err
 	}
 	person, err := i.people.Person(ctx, at.User)
 	if err != nil {
-		return sso.Answer{}, err
+		return grant.Answer{}, err
 	}
 	if _, err := i.people.Enter(ctx, at.User, i.party.Instance); err != nil {
-		return sso.Answer{}, err
+		return grant.Answer{}, err
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	code := rand.Text()
 	i.codes[code] = map[string]any{"sub": string(person.ID), "preferred_username": person.Username, "name": person.DisplayName, "email": person.Email, "email_verified": true}
-	return sso.Answer{Reply: &sso.Reply{To: values.Get("redirect_uri"), Values: url.Values{"code": {code}, "state": {values.Get("state")}, "iss": {i.web.URL}}}}, nil
+	return grant.Answer{Reply: &grant.Reply{To: values.Get("redirect_uri"), Values: url.Values{"code": {code}, "state": {values.Get("state")}, "iss": {i.web.URL}}}}, nil
 }
 
 func (i *issuer) token(w http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"odcm"
-	"odcm/manager/sso"
+	"odcm/manager/sso/point"
 	"odcm/octopus"
 	"odcm/octopus/octoclient"
 )
@@ -26,8 +26,8 @@ type Connection struct {
 // Connect returns the connection to an instance's server. The roof fills it with the space room.
 type Connect func(ctx context.Context, id odcm.InstanceID) (Connection, error)
 
-// SettingsServer implements [sso.SettingsServers].
-func (c Connect) SettingsServer(ctx context.Context, id odcm.InstanceID) (sso.SettingsServer, error) {
+// Server implements [point.Servers].
+func (c Connect) Server(ctx context.Context, id odcm.InstanceID) (point.Server, error) {
 	connection, err := c(ctx, id)
 	if err != nil {
 		return nil, err
@@ -36,10 +36,10 @@ func (c Connect) SettingsServer(ctx context.Context, id odcm.InstanceID) (sso.Se
 	return Of(connection), nil
 }
 
-var _ sso.SettingsServers = Connect(nil)
+var _ point.Servers = Connect(nil)
 
 // Of is the server that a connection leads to.
-func Of(c Connection) sso.SettingsServer { return server{c.Client, c.Transport} }
+func Of(c Connection) point.Server { return server{c.Client, c.Transport} }
 
 type server struct {
 	client    *octoclient.Client
@@ -74,7 +74,7 @@ func (s server) Addresses(ctx context.Context) ([]string, error) {
 }
 
 // ProviderName finds the slot among the providers by where it signs in: their names are the server's.
-func (s server) ProviderName(ctx context.Context, slot sso.Slot) (string, error) {
+func (s server) ProviderName(ctx context.Context, slot point.Slot) (string, error) {
 	said, err := s.client.Get(ctx, octopus.Route("authentication"))
 	if err != nil {
 		return "", err

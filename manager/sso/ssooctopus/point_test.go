@@ -16,7 +16,7 @@ import (
 	"odcm/kit/eventlog"
 	"odcm/kit/seal"
 	"odcm/kit/signal"
-	"odcm/manager/sso"
+	"odcm/manager/sso/point"
 	"odcm/manager/sso/ssooctopus"
 	"odcm/manager/sso/ssosql"
 	"odcm/octopus"
@@ -38,11 +38,11 @@ type world struct {
 	http    http.RoundTripper
 	store   *ssosql.Pointings
 	issuer  *issuer
-	pointer *sso.Pointer
-	wrap    func(sso.SettingsServer) sso.SettingsServer
+	pointer *point.Pointer
+	wrap    func(point.Server) point.Server
 }
 
-func (w *world) server() sso.SettingsServer {
+func (w *world) server() point.Server {
 	s := ssooctopus.Of(ssooctopus.Connection{Client: w.client, Transport: w.http})
 	if w.wrap != nil {
 		s = w.wrap(s)
@@ -50,7 +50,7 @@ func (w *world) server() sso.SettingsServer {
 	return s
 }
 
-func (w *world) SettingsServer(context.Context, odcm.InstanceID) (sso.SettingsServer, error) {
+func (w *world) Server(context.Context, odcm.InstanceID) (point.Server, error) {
 	return w.server(), nil
 }
 
@@ -108,7 +108,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{t: t, client: client, http: transport, store: newStore(t, dbtest.Open(t, dbtest.SQLite(t)))}
 	w.issuer = newIssuer(t, w.store)
-	w.pointer = sso.NewPointer(sso.PointerOptions{Store: w.store, Provider: w.issuer, Servers: w, Instances: w})
+	w.pointer = point.New(point.Options{Store: w.store, Provider: w.issuer, Servers: w, Instances: w})
 	return w
 }
 
@@ -151,7 +151,7 @@ func (w *world) all() string {
 	return b.String()
 }
 
-func (w *world) point(o sso.PointOptions) (sso.Pointing, error) {
+func (w *world) point(o point.Choices) (point.Pointing, error) {
 	return w.pointer.Point(context.Background(), instance, "Theirs", w.server(), o)
 }
 
@@ -162,17 +162,17 @@ func TestPointAndUndo(t *testing.T) {
 	w.configure("authentication", func(o *octopus.Object) { o.Set("AutoLoginEnabled", true) })
 	before := w.all()
 	plan, err := w.pointer.Plan(ctx, w.server())
-	if err != nil || plan.Slot.ID != generic || plan.State != sso.SlotFree || !plan.Passwords || len(plan.Changes) == 0 || w.all() != before {
+	if err != nil || plan.Slot.ID != generic || plan.State != point.SlotFree || !plan.Passwords || len(plan.Changes) == 0 || w.all() != before {
 		t.Fatalf("plan: %+v, %v", plan, err)
 	}
-	if !slices.Contains(plan.Changes, sso.Setting{Name: "Issuer", To: w.issuer.web.URL}) {
+	if !slices.Contains(plan.Changes, point.Setting{Name: "Issuer", To: w.issuer.web.URL}) {
 		t.Errorf("changes: %+v", plan.Changes)
 	}
-	is, err := w.point(sso.PointOptions{ClosePasswords: true})
+	is, err := w.point(point.Choices{ClosePasswords: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if is.State != sso.PointingApplied || is.Tested.IsZero() || is.Probe != "" || !is.Closed {
+	if is.State != point.Applied || is.Tested.IsZero() || is.Probe != "" || !is.Closed {
 		t.Errorf("pointing: %+v", is)
 	}
 	if name, on, err := w.pointer.ProviderOn(ctx, instance); err != nil || !on || name != "Generic OIDC" {
@@ -187,7 +187,7 @@ func TestPointAndUndo(t *testing.T) {
 	if strings.Contains(w.all(), "odcm-sign-in-test") {
 		t.Error("the account of the test is left")
 	}
-	if again, err := w.point(sso.PointOptions{}); err != nil || again.Secret != is.Secret {
+	if again, err := w.point(point.Choices{}); err != nil || again.Secret != is.Secret {
 		t.Errorf("pointing twice: %v", err)
 	}
 	left, err := w.pointer.Undo(ctx, instance, w.server())
@@ -220,7 +220,7 @@ func TestSlots(t *testing.T) {
 		w := newWorld(t)
 		w.configure(generic, theirs(true))
 		before := w.all()
-		if is, err := w.point(sso.PointOptions{}); err != nil || is.Slot.ID != okta || is.Slot.Provider != "Okta" {
+		if is, err := w.point(point.Choices{}); err != nil || is.Slot.ID != okta || is.Slot.Provider != "Okta" {
 			t.Fatalf("%+v %v", is, err)
 		}
 		if _, err := w.pointer.Undo(context.Background(), instance, w.server()); err != nil || w.all() != before {
@@ -233,10 +233,10 @@ func TestSlots(t *testing.T) {
 		w.configure(generic, theirs(true))
 		w.configure(okta, theirs(true))
 		before := w.all()
-		if _, err := w.point(sso.PointOptions{}); odcm.CodeOf(err) != "sso.slot-taken" || w.all() != before {
+		if _, err := w.point(point.Choices{}); odcm.CodeOf(err) != "sso.slot-taken" || w.all() != before {
 			t.Fatalf("%v", err)
 		}
-		if _, err := w.point(sso.PointOptions{Replace: true}); err != nil {
+		if _, err := w.point(point.Choices{Replace: true}); err != nil {
 			t.Fatal(err)
 		}
 		left, err := w.pointer.Undo(context.Background(), instance, w.server())
@@ -251,7 +251,7 @@ func TestATestThatFailsLeavesTheOldWayOpen(t *testing.T) {
 	w := newWorld(t)
 	before := w.all()
 	w.issuer.audience = "somebody else"
-	_, err := w.point(sso.PointOptions{ClosePasswords: true})
+	_, err := w.point(point.Choices{ClosePasswords: true})
 	if odcm.CodeOf(err) != "sso.test-failed" {
 		t.Fatalf("got %v", err)
 	}
@@ -273,7 +273,7 @@ func TestSettingsAreKept(t *testing.T) {
 	if err := w.pointer.Reconcile(ctx, "space-1"); err != nil { // not pointed: not touched
 		t.Fatal(err)
 	}
-	if _, err := w.point(sso.PointOptions{}); err != nil {
+	if _, err := w.point(point.Choices{}); err != nil {
 		t.Fatal(err)
 	}
 	want := w.values(generic)
@@ -295,7 +295,7 @@ func TestSettingsAreKept(t *testing.T) {
 
 // faulty ends the run at its n-th write, before or after it.
 type faulty struct {
-	sso.SettingsServer
+	point.Server
 	at, passed *int
 }
 
@@ -312,15 +312,15 @@ func (f faulty) through(write func() error) error {
 }
 
 func (f faulty) SetValues(ctx context.Context, id string, v octopus.Object) (out octopus.Object, err error) {
-	return out, f.through(func() error { out, err = f.SettingsServer.SetValues(ctx, id, v); return err })
+	return out, f.through(func() error { out, err = f.Server.SetValues(ctx, id, v); return err })
 }
 
 func (f faulty) AddUser(ctx context.Context, u octopus.Object) error {
-	return f.through(func() error { return f.SettingsServer.AddUser(ctx, u) })
+	return f.through(func() error { return f.Server.AddUser(ctx, u) })
 }
 
 func (f faulty) RemoveUser(ctx context.Context, name string) error {
-	return f.through(func() error { return f.SettingsServer.RemoveUser(ctx, name) })
+	return f.through(func() error { return f.Server.RemoveUser(ctx, name) })
 }
 
 func TestCrashAtEveryWrite(t *testing.T) {
@@ -330,15 +330,15 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	before := w.all()
 	for at := 1; ; at++ {
 		passed := 0
-		w.wrap = func(s sso.SettingsServer) sso.SettingsServer { return faulty{s, &at, &passed} }
-		_, in := w.point(sso.PointOptions{ClosePasswords: true})
+		w.wrap = func(s point.Server) point.Server { return faulty{s, &at, &passed} }
+		_, in := w.point(point.Choices{ClosePasswords: true, LeadOn: true})
 		w.wrap = nil
-		is, err := w.point(sso.PointOptions{ClosePasswords: true})
-		if err != nil || is.State != sso.PointingApplied || strings.Contains(w.all(), "odcm-sign-in-test") {
+		is, err := w.point(point.Choices{ClosePasswords: true, LeadOn: true})
+		if err != nil || is.State != point.Applied || strings.Contains(w.all(), "odcm-sign-in-test") {
 			t.Fatalf("crash at %d: %+v %v", at, is, err)
 		}
 		passed = 0
-		w.wrap = func(s sso.SettingsServer) sso.SettingsServer { return faulty{s, &at, &passed} }
+		w.wrap = func(s point.Server) point.Server { return faulty{s, &at, &passed} }
 		_, out := w.pointer.Undo(ctx, instance, w.server())
 		w.wrap = nil
 		if _, err := w.pointer.Undo(ctx, instance, w.server()); err != nil || w.all() != before {
@@ -360,7 +360,7 @@ func TestStore(t *testing.T) {
 		if _, err := s.Pointing(ctx, instance); odcm.CodeOf(err) != "sso.not-pointed" {
 			t.Fatal(err)
 		}
-		want := sso.Pointing{Instance: instance, State: sso.PointingBegun, Slot: sso.Slots()[0], Secret: "top secret", Probe: "p", Previous: map[string][]byte{okta: []byte(`{"b":1}`)}}
+		want := point.Pointing{Instance: instance, State: point.Begun, Slot: point.Slots()[0], Secret: "top secret", Probe: "p", Previous: map[string][]byte{okta: []byte(`{"b":1}`)}}
 		for range 2 {
 			if err := s.SavePointing(ctx, want, odcm.NewEvent(odcm.System, "sso.pointed", "x", "x", nil, nil)); err != nil {
 				t.Fatal(err)
@@ -388,13 +388,13 @@ func TestStore(t *testing.T) {
 
 // racing has the server handed back while its settings are repaired.
 type racing struct {
-	sso.SettingsServer
+	point.Server
 	undo func()
 }
 
 func (r racing) SetValues(ctx context.Context, id string, v octopus.Object) (octopus.Object, error) {
 	r.undo()
-	return r.SettingsServer.SetValues(ctx, id, v)
+	return r.Server.SetValues(ctx, id, v)
 }
 
 func TestHandingBackWins(t *testing.T) {
@@ -402,7 +402,7 @@ func TestHandingBackWins(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	before := w.all()
-	if _, err := w.point(sso.PointOptions{}); err != nil {
+	if _, err := w.point(point.Choices{}); err != nil {
 		t.Fatal(err)
 	}
 	w.configure(generic, func(o *octopus.Object) { o.Set("IsEnabled", false) })
@@ -412,7 +412,7 @@ func TestHandingBackWins(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	w.wrap = func(s sso.SettingsServer) sso.SettingsServer { return racing{s, once} }
+	w.wrap = func(s point.Server) point.Server { return racing{s, once} }
 	if err := w.pointer.Reconcile(ctx, "space-1"); err == nil {
 		t.Error("nothing was said")
 	}
@@ -421,5 +421,66 @@ func TestHandingBackWins(t *testing.T) {
 	}
 	if _, err := w.pointer.Get(ctx, instance); odcm.KindOf(err) != odcm.NotFound {
 		t.Errorf("kept: %v", err)
+	}
+}
+
+// TestPeopleAreLedOn has the server send who has no session to ODCM without a click, keeps it so, and leaves no trace.
+func TestPeopleAreLedOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := context.Background()
+	before := w.all()
+	led := func() string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.client.URL()+"/app/Spaces-1/dashboard", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		return answer.Header.Get("Location")
+	}
+	plan, err := w.pointer.Plan(ctx, w.server())
+	if err != nil || plan.LeadsOn {
+		t.Fatalf("%+v %v", plan, err)
+	}
+	is, err := w.point(point.Choices{LeadOn: true, ClosePasswords: true})
+	if err != nil || !is.LeadsOn() {
+		t.Fatalf("%+v %v", is, err)
+	}
+	if to := led(); !strings.HasPrefix(to, "/signin/GenericOidc?") {
+		t.Errorf("whoever has no session gets to %q", to)
+	}
+	if plan, err = w.pointer.Plan(ctx, w.server()); err != nil || !plan.LeadsOn {
+		t.Errorf("%+v %v", plan, err)
+	}
+	// Somebody turns it off, and changes something that is not ODCM's.
+	w.configure("authentication", func(o *octopus.Object) { o.Set("AutoLoginEnabled", false); o.Set("SessionTimeoutInSeconds", 600) })
+	if err := w.pointer.Reconcile(ctx, "space-1"); err != nil || !strings.HasPrefix(led(), "/signin/GenericOidc?") {
+		t.Errorf("repair: %v", err)
+	}
+	if is, err = w.pointer.Get(ctx, instance); err != nil || is.Repairs != 1 || is.Drift != "AutoLoginEnabled" {
+		t.Errorf("%+v %v", is, err)
+	}
+	if _, err := w.pointer.Undo(ctx, instance, w.server()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.values("authentication"); !strings.Contains(got, `"AutoLoginEnabled":false`) || !strings.Contains(got, `"SessionTimeoutInSeconds":600`) {
+		t.Errorf("undone: %s", got)
+	}
+	w.configure("authentication", func(o *octopus.Object) { o.Set("SessionTimeoutInSeconds", 1200) })
+	if w.all() != before {
+		t.Errorf("left:\n%s\nwas:\n%s", w.all(), before)
+	}
+	// What the server did before stays its own.
+	w.configure("authentication", func(o *octopus.Object) { o.Set("AutoLoginEnabled", true) })
+	if is, err = w.point(point.Choices{LeadOn: true}); err != nil || is.LeadsOn() {
+		t.Errorf("%+v %v", is, err)
+	}
+	if _, err := w.pointer.Undo(ctx, instance, w.server()); err != nil || !strings.Contains(w.values("authentication"), `"AutoLoginEnabled":true`) {
+		t.Errorf("undone: %v %s", err, w.values("authentication"))
 	}
 }

@@ -5,16 +5,17 @@ import (
 	"testing"
 
 	"odcm/kit/db/dbtest"
-	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
+	"odcm/manager/sso/point"
 	"odcm/manager/sso/ssotest"
 	"odcm/octopus"
 )
 
 // older is a server of before 2022.2.4498: its slots have no secret, and take ID tokens by the browser's form post.
-type older struct{ sso.SettingsServer }
+type older struct{ point.Server }
 
 func (o older) Values(ctx context.Context, id string) (octopus.Object, error) {
-	v, err := o.SettingsServer.Values(ctx, id)
+	v, err := o.Server.Values(ctx, id)
 	v.Delete("ClientSecret")
 	return v, err
 }
@@ -22,21 +23,21 @@ func (o older) Values(ctx context.Context, id string) (octopus.Object, error) {
 // TestWithTheProviderItself points a real Space server at the real OpenID Provider, in both flows that Octopus has had.
 func TestWithTheProviderItself(t *testing.T) {
 	t.Parallel()
-	for name, wrap := range map[string]func(sso.SettingsServer) sso.SettingsServer{
+	for name, wrap := range map[string]func(point.Server) point.Server{
 		"a code and a secret":           nil,
-		"an ID token and no secret yet": func(s sso.SettingsServer) sso.SettingsServer { return older{s} },
+		"an ID token and no secret yet": func(s point.Server) point.Server { return older{s} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			provider := ssotest.New(t, dbtest.Open(t, dbtest.SQLite(t)), func(o *sso.Options) {
-				probing := sso.Probing{Store: w.store, People: o.People, Access: o.Access}
+			provider := ssotest.New(t, dbtest.Open(t, dbtest.SQLite(t)), func(o *grant.Options) {
+				probing := point.Probing{Store: w.store, People: o.People, Access: o.Access}
 				o.People, o.Access = probing, probing
 			})
-			w.pointer = sso.NewPointer(sso.PointerOptions{Store: w.store, Provider: provider, Servers: w, Instances: w})
+			w.pointer = point.New(point.Options{Store: w.store, Provider: provider, Servers: w, Instances: w})
 			before := w.all()
 			w.wrap = wrap
-			is, err := w.point(sso.PointOptions{})
+			is, err := w.point(point.Choices{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,7 +11,8 @@ import (
 	"strings"
 
 	"odcm"
-	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
+	"odcm/manager/sso/point"
 	"odcm/octopus"
 )
 
@@ -46,8 +47,8 @@ func failed(why string) *odcm.Error {
 	return odcm.E(odcm.Unavailable, "sso.try-failed", "%s.", strings.ToUpper(why[:1])+why[1:])
 }
 
-// Try implements [sso.SettingsServer].
-func (s server) Try(ctx context.Context, slot sso.Slot, answer func(ctx context.Context, request *url.URL) (*sso.Reply, error)) (_ string, err error) {
+// Try implements [point.Server].
+func (s server) Try(ctx context.Context, slot point.Slot, answer func(ctx context.Context, request *url.URL) (*grant.Reply, error)) (_ string, err error) {
 	defer odcm.Wrap(&err, "sign in to %s", s.client.URL())
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -69,7 +70,7 @@ func (s server) Try(ctx context.Context, slot sso.Slot, answer func(ctx context.
 }
 
 // begin has the server start its flow, and returns the authorization request to which it would send the browser.
-func (b browser) begin(ctx context.Context, slot sso.Slot) (*url.URL, error) {
+func (b browser) begin(ctx context.Context, slot point.Slot) (*url.URL, error) {
 	body, err := json.Marshal(map[string]any{"ApiAbsUrl": b.base, "State": map[string]any{"RedirectAfterLoginTo": "/", "UsingSecureConnection": strings.HasPrefix(b.base, "https:")}})
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func (b browser) begin(ctx context.Context, slot sso.Slot) (*url.URL, error) {
 }
 
 // finish brings the provider's answer back to the server, in the way that the reply asks for.
-func (b browser) finish(ctx context.Context, reply *sso.Reply) error {
+func (b browser) finish(ctx context.Context, reply *grant.Reply) error {
 	if !strings.HasPrefix(reply.To, b.base+"/") {
 		return failed("the server sends people back to " + reply.To + ", not to the address under which ODCM knows it")
 	}

@@ -32,9 +32,9 @@ const (
 	within   = 15 * time.Second
 )
 
-// do returns when in is committed. The commit goes on where ctx ends before: whoever is gone may come again and learn that it
-// happened.
-func (c *committer[In, Out]) do(ctx context.Context, in In) (out Out, err error) {
+// begin lets in be committed, and returns how to wait for it. The commit goes on where ctx ends before: whoever is gone may
+// come again and learn that it happened.
+func (c *committer[In, Out]) begin(in In) (wait func(ctx context.Context) (Out, error)) {
 	w := &work[In, Out]{in: in, done: make(chan struct{})}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, w)
@@ -43,6 +43,10 @@ func (c *committer[In, Out]) do(ctx context.Context, in In) (out Out, err error)
 		go c.run()
 	}
 	c.mu.Unlock()
+	return w.wait
+}
+
+func (w *work[In, Out]) wait(ctx context.Context) (out Out, err error) {
 	select {
 	case <-w.done:
 		return w.out, w.err

@@ -16,6 +16,8 @@ import (
 	"odcm/kit/eventlog"
 	"odcm/kit/signal"
 	"odcm/manager/sso"
+	"odcm/manager/sso/device"
+	"odcm/manager/sso/grant"
 	"odcm/manager/sso/ssokey"
 	"odcm/manager/sso/ssosql"
 )
@@ -56,8 +58,8 @@ func (s bundle) events(t testing.TB, typ string) int {
 	return len(all)
 }
 
-func grant(id string, user odcm.UserID) sso.Grant {
-	return sso.Grant{ID: id, Party: "party-1", User: user, Session: "session-1", Scopes: "openid", Authenticated: now, Method: "password", Created: now, Used: now, Expires: now.Add(time.Hour), Offline: true}
+func aGrant(id string, user odcm.UserID) grant.Grant {
+	return grant.Grant{ID: id, Party: "party-1", User: user, Session: "session-1", Scopes: "openid", Authenticated: now, Method: "password", Created: now, Used: now, Expires: now.Add(time.Hour), Offline: true}
 }
 
 func must(t testing.TB, err error) {
@@ -111,8 +113,8 @@ func TestParties(t *testing.T) {
 		if _, secrets, _ := s.Party(ctx, "party-2"); secrets != (sso.Secrets{Current: "first"}) {
 			t.Errorf("a first secret: %+v", secrets)
 		}
-		must(t, s.SaveConsent(ctx, sso.Consent{User: "user-1", Party: "party-1", Scopes: "openid", Given: now}, event("party.consented")))
-		_, err = s.Redeem(ctx, grant("g", "user-1"), event("party.entered"))
+		must(t, s.SaveConsent(ctx, grant.Consent{User: "user-1", Party: "party-1", Scopes: "openid", Given: now}, event("party.consented")))
+		_, err = s.Redeem(aGrant("g", "user-1"), event("party.entered"))(ctx)
 		must(t, err)
 		must(t, s.DeleteParty(ctx, "party-1", event("party.deleted")))
 		wantKind(t, "deleting again", s.DeleteParty(ctx, "party-1", event("party.deleted")), odcm.NotFound)
@@ -132,37 +134,37 @@ func TestGrants(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := t.Context(), open(t, d)
-		uses, err := s.Redeem(ctx, grant("a", "user-1"), event("party.entered"))
+		uses, err := s.Redeem(aGrant("a", "user-1"), event("party.entered"))(ctx)
 		if err != nil || uses != 1 {
 			t.Fatal(uses, err)
 		}
 		got, err := s.Grant(ctx, "a")
-		if err != nil || got != grant("a", "user-1") {
+		if err != nil || got != aGrant("a", "user-1") {
 			t.Errorf("%+v, %v", got, err)
 		}
-		if uses, err := s.Redeem(ctx, grant("a", "user-1"), event("party.entered")); err != nil || uses < 2 {
+		if uses, err := s.Redeem(aGrant("a", "user-1"), event("party.entered"))(ctx); err != nil || uses < 2 {
 			t.Errorf("the second use: %d, %v", uses, err)
 		}
 		if got, _ := s.Grant(ctx, "a"); got.Revoked.IsZero() {
 			t.Error("a second use does not end the grant")
 		}
-		must(t, s.Open(ctx, grant("b", "user-1"), event("party.entered")))
-		if uses, err := s.Redeem(ctx, grant("b", "user-1"), odcm.Event{}); err != nil || uses != 1 {
+		must(t, s.Open(ctx, aGrant("b", "user-1"), event("party.entered")))
+		if uses, err := s.Redeem(aGrant("b", "user-1"), odcm.Event{})(ctx); err != nil || uses != 1 {
 			t.Errorf("the code of an answer with an ID token: %d, %v", uses, err)
 		}
-		must(t, s.Open(ctx, grant("c", "user-1"), event("party.entered")))
-		if _, err := s.Revoke(ctx, sso.Revocation{ID: "c", Offline: true, At: now}, event("party.signed-out")); err != nil {
+		must(t, s.Open(ctx, aGrant("c", "user-1"), event("party.entered")))
+		if _, err := s.Revoke(ctx, grant.Revocation{ID: "c", Offline: true, At: now}, event("party.signed-out")); err != nil {
 			t.Fatal(err)
 		}
-		if uses, err := s.Redeem(ctx, grant("c", "user-1"), event("party.entered")); err != nil || uses < 2 {
+		if uses, err := s.Redeem(aGrant("c", "user-1"), event("party.entered"))(ctx); err != nil || uses < 2 {
 			t.Errorf("the code of what was revoked meanwhile: %d, %v", uses, err)
 		}
 		if n := s.events(t, "party.entered"); n != 3 {
 			t.Errorf("%d events of three sign-ins", n)
 		}
-		d2 := grant("d", "user-1")
+		d2 := aGrant("d", "user-1")
 		d2.Created = now.Add(time.Second)
-		_, err = s.Redeem(ctx, d2, event("party.entered"))
+		_, err = s.Redeem(d2, event("party.entered"))(ctx)
 		must(t, err)
 		all, err := s.Grants(ctx, "user-1", now, "", 10)
 		if err != nil || len(all) != 2 || all[0].ID != "d" || all[1].ID != "b" {
@@ -188,7 +190,7 @@ func TestManyAtOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range codes * each {
 			all.Go(func() {
-				n, err := s.Redeem(context.Background(), grant(fmt.Sprint(i%codes), "user-1"), event("party.entered"))
+				n, err := s.Redeem(aGrant(fmt.Sprint(i%codes), "user-1"), event("party.entered"))(context.Background())
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -218,11 +220,11 @@ func TestOneBadRowFailsAlone(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 40 {
 		all.Go(func() {
-			g := grant(fmt.Sprint(i), "user-1")
+			g := aGrant(fmt.Sprint(i), "user-1")
 			if i == 7 {
 				g.Scopes = "openid \x00"
 			}
-			if _, err := s.Redeem(context.Background(), g, event("party.entered")); (err != nil) != (i == 7) {
+			if _, err := s.Redeem(g, event("party.entered"))(context.Background()); (err != nil) != (i == 7) {
 				t.Errorf("%d: %v", i, err)
 			}
 		})
@@ -239,19 +241,19 @@ func TestRevocationTellsRelyingParties(t *testing.T) {
 		must(t, s.CreateParty(ctx, listens, sso.Secrets{}, event("x")))
 		must(t, s.CreateParty(ctx, deaf, sso.Secrets{}, event("x")))
 		add := func(id string, party sso.PartyID, session string, offline bool) {
-			g := grant(id, "user-1")
+			g := aGrant(id, "user-1")
 			g.Party, g.Session, g.Offline = party, session, offline
-			_, err := s.Redeem(ctx, g, event("party.entered"))
+			_, err := s.Redeem(g, event("party.entered"))(ctx)
 			must(t, err)
 		}
 		add("1", "party-1", "one", false)
 		add("2", "party-1", "one", true) // the same party and session: told once
 		add("3", "party-1", "two", false)
 		add("4", "party-2", "one", false)
-		if _, err := s.Revoke(ctx, sso.Revocation{At: now}, event("x")); err == nil {
+		if _, err := s.Revoke(ctx, grant.Revocation{At: now}, event("x")); err == nil {
 			t.Error("everything was revoked")
 		}
-		n, err := s.Revoke(ctx, sso.Revocation{User: "user-1", Sessions: []string{"one"}, At: now, Tell: true}, event("party.signed-out"))
+		n, err := s.Revoke(ctx, grant.Revocation{User: "user-1", Sessions: []string{"one"}, At: now, Tell: true}, event("party.signed-out"))
 		if err != nil || n != 2 {
 			t.Errorf("%d, %v", n, err)
 		}
@@ -278,7 +280,7 @@ func TestRevocationTellsRelyingParties(t *testing.T) {
 		if rest, next, err := s.Logouts(ctx, now.Add(time.Hour), now, 10); err != nil || len(rest) != 0 || !next.IsZero() {
 			t.Errorf("%+v, %v, %v", rest, next, err)
 		}
-		if n, err := s.Revoke(ctx, sso.Revocation{User: "user-2", At: now, Tell: true}, event("party.signed-out")); n != 0 || err != nil || s.events(t, "party.signed-out") != 1 {
+		if n, err := s.Revoke(ctx, grant.Revocation{User: "user-2", At: now, Tell: true}, event("party.signed-out")); n != 0 || err != nil || s.events(t, "party.signed-out") != 1 {
 			t.Errorf("nothing to revoke: %d, %v", n, err)
 		}
 	})
@@ -289,9 +291,9 @@ func TestDevicesAndMarksAndKeys(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := t.Context(), open(t, d)
 		must(t, s.CreateParty(ctx, sso.Party{ID: "party-1", Name: "CLI", Created: now}, sso.Secrets{}, event("x")))
-		v := sso.Device{ID: "d", UserCode: "u", Party: "party-1", Scopes: "openid", Created: now, Expires: now.Add(time.Minute), Interval: 5 * time.Second, State: "pending"}
+		v := device.Device{ID: "d", UserCode: "u", Party: "party-1", Scopes: "openid", Created: now, Expires: now.Add(time.Minute), Interval: 5 * time.Second, State: "pending"}
 		must(t, s.CreateDevice(ctx, v))
-		wantKind(t, "a code that is taken", s.CreateDevice(ctx, sso.Device{ID: "e", UserCode: "u", Party: "party-1"}), odcm.Unavailable)
+		wantKind(t, "a code that is taken", s.CreateDevice(ctx, device.Device{ID: "e", UserCode: "u", Party: "party-1"}), odcm.Unavailable)
 		if got, err := s.DeviceByCode(ctx, "u", now); err != nil || got != v {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -340,7 +342,7 @@ func TestRefreshFamilies(t *testing.T) {
 		rapid.Check(t, func(r *rapid.T) {
 			family++
 			id := fmt.Sprint("family-", family)
-			if _, err := s.Redeem(t.Context(), grant(id, "user-1"), event("x")); err != nil {
+			if _, err := s.Redeem(aGrant(id, "user-1"), event("x"))(t.Context()); err != nil {
 				r.Fatal(err)
 			}
 			valid, stands := int64(0), true
@@ -353,7 +355,7 @@ func TestRefreshFamilies(t *testing.T) {
 					var all sync.WaitGroup
 					for range together {
 						all.Go(func() {
-							got, err := s.Rotate(context.Background(), id, sequence, now.Add(time.Second))
+							got, err := s.Rotate(id, sequence, now.Add(time.Second))(context.Background())
 							mu.Lock()
 							defer mu.Unlock()
 							switch {
@@ -385,7 +387,7 @@ func TestRefreshFamilies(t *testing.T) {
 					if rapid.IntRange(0, 9).Draw(r, "seldom") > 0 {
 						r.Skip()
 					}
-					if uses, err := s.Redeem(t.Context(), grant(id, "user-1"), event("x")); err != nil || uses < 2 {
+					if uses, err := s.Redeem(aGrant(id, "user-1"), event("x"))(t.Context()); err != nil || uses < 2 {
 						r.Fatal(uses, err)
 					}
 					stands = false

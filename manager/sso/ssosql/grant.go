@@ -9,15 +9,8 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
 )
-
-// redemption is a grant to be written, with how often its code was used by that: 0 or 1.
-type redemption struct {
-	grant sso.Grant
-	uses  int
-	event odcm.Event
-}
 
 // rotation is a refresh token to be spent.
 type rotation struct {
@@ -26,35 +19,38 @@ type rotation struct {
 	at       time.Time
 }
 
-// rows bounds one statement: SQLite looks for the name of each parameter among all before it.
+// rows bounds one statement of values: SQLite looks for the name of each parameter among all before it.
 const rows = 16
 
-// Open implements [sso.Store].
-func (s *Store) Open(ctx context.Context, g sso.Grant, e odcm.Event) error {
-	_, err := s.redeem.do(ctx, redemption{g, 0, e})
+// Open implements [grant.Store].
+func (s *Store) Open(ctx context.Context, g grant.Grant, e odcm.Event) error {
+	_, err := s.redeem.begin(redemption{g, 0, e})(ctx)
 	return err
 }
 
-// Redeem implements [sso.Store].
-func (s *Store) Redeem(ctx context.Context, g sso.Grant, e odcm.Event) (uses int, err error) {
-	return s.redeem.do(ctx, redemption{g, 1, e})
+// Redeem implements [grant.Store].
+func (s *Store) Redeem(g grant.Grant, e odcm.Event) (uses func(context.Context) (int, error)) {
+	return s.redeem.begin(redemption{g, 1, e})
 }
 
-// Rotate implements [sso.Store].
-func (s *Store) Rotate(ctx context.Context, id string, sequence int64, at time.Time) (sso.Rotation, error) {
-	r, err := s.rotates.do(ctx, rotation{id, sequence, at})
-	if err == nil && r.Grant.ID == "" {
-		err = noGrant()
+// Rotate implements [grant.Store].
+func (s *Store) Rotate(id string, sequence int64, at time.Time) func(context.Context) (grant.Rotation, error) {
+	rotated := s.rotates.begin(rotation{id, sequence, at})
+	return func(ctx context.Context) (grant.Rotation, error) {
+		r, err := rotated(ctx)
+		if err == nil && r.Grant.ID == "" {
+			err = noGrant()
+		}
+		return r, err
 	}
-	return r, err
 }
 
 func noGrant() error {
 	return odcm.E(odcm.NotFound, "sso.grant-unknown", "There is no such sign-in, or not any more.")
 }
 
-// apart divides work into parts of at most rows, in order, so that no name is twice in one: a statement changes a row once.
-func apart[T any](all []T, name func(T) string) (parts [][]int) {
+// apart divides work into parts of at most so many, in order, so that no name is twice in one: a statement changes a row once.
+func apart[T any](all []T, rows int, name func(T) string) (parts [][]int) {
 	var part []int
 	seen := map[string]bool{}
 	for i, v := range all {
@@ -70,60 +66,11 @@ func apart[T any](all []T, name func(T) string) (parts [][]int) {
 
 const grantColumns = "id, party, user_id, session, scopes, authenticated, method, created, used, expires, offline, revoked"
 
-// redeemAll writes grants. A code that comes again finds its row used, and ends the grant by that.
-func (s *Store) redeemAll(ctx context.Context, all []redemption) (uses []int, err error) {
-	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
-		uses = make([]int, len(all))
-		var events []odcm.Event
-		for _, part := range apart(all, func(r redemption) string { return r.grant.ID }) {
-			var q strings.Builder
-			q.WriteString("INSERT INTO sso_grant (" + grantColumns + ", uses, sequence) VALUES ")
-			const width = 13
-			args := make([]any, 0, len(part)*width)
-			at := map[string]int{}
-			for i, n := range part {
-				if i > 0 {
-					q.WriteByte(',')
-				}
-				q.WriteString(strings.TrimSuffix(db.In(i*width+1, width), ")") + ",0)")
-				g := all[n].grant
-				at[g.ID] = n
-				args = append(args, g.ID, string(g.Party), string(g.User), g.Session, g.Scopes, db.Millis(g.Authenticated), g.Method, db.Millis(g.Created),
-					db.Millis(g.Used), db.Millis(g.Expires), g.Offline, 0, all[n].uses)
-			}
-			q.WriteString(` ON CONFLICT (id) DO UPDATE SET
-revoked = CASE WHEN sso_grant.uses > 0 AND sso_grant.revoked = 0 THEN excluded.used ELSE sso_grant.revoked END,
-uses = sso_grant.uses + 1, used = excluded.used, offline = excluded.offline, expires = excluded.expires
-RETURNING id, uses, revoked`)
-			if err := each(ctx, tx, q.String(), args, func(rows *sql.Rows) error {
-				var id string
-				var n int
-				var revoked int64
-				if err := rows.Scan(&id, &n, &revoked); err != nil {
-					return err
-				}
-				if revoked > 0 { // ended before its code came, or by this
-					n = max(n, 2)
-				}
-				i := at[id]
-				if uses[i] = n; n == all[i].uses && all[i].event.Type != "" {
-					events = append(events, all[i].event)
-				}
-				return nil
-			}); err != nil {
-				return err
-			}
-		}
-		return s.events.Append(ctx, tx, events...)
-	})
-	return uses, err
-}
-
 // rotateAll spends refresh tokens. One that is not the valid one of its grant ends it; in the answer Replayed tells that.
-func (s *Store) rotateAll(ctx context.Context, all []rotation) (done []sso.Rotation, err error) {
+func (s *Store) rotateAll(ctx context.Context, all []rotation) (done []grant.Rotation, err error) {
 	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
-		done = make([]sso.Rotation, len(all))
-		for _, part := range apart(all, func(r rotation) string { return r.id }) {
+		done = make([]grant.Rotation, len(all))
+		for _, part := range apart(all, rows, func(r rotation) string { return r.id }) {
 			var q strings.Builder
 			q.WriteString("WITH spent (id, sequence, at) AS (VALUES ")
 			args := make([]any, 0, len(part)*3)
@@ -149,7 +96,7 @@ RETURNING sso_grant.id, sso_grant.revoked`)
 				if err := rows.Scan(&id, &revoked); err != nil {
 					return err
 				}
-				done[at[id]] = sso.Rotation{Grant: sso.Grant{ID: id}, Replayed: revoked > 0}
+				done[at[id]] = grant.Rotation{Grant: grant.Grant{ID: id}, Replayed: revoked > 0}
 				return nil
 			}); err != nil {
 				return err
@@ -175,28 +122,28 @@ func each(ctx context.Context, q db.Querier, query string, args []any, f func(*s
 	return rows.Err()
 }
 
-func scanGrant(r db.Row) (g sso.Grant, err error) {
+func scanGrant(r db.Row) (g grant.Grant, err error) {
 	var authenticated, created, used, expires, revoked int64
 	err = r.Scan(&g.ID, &g.Party, &g.User, &g.Session, &g.Scopes, &authenticated, &g.Method, &created, &used, &expires, &g.Offline, &revoked)
 	g.Authenticated, g.Created, g.Used, g.Expires, g.Revoked = db.Time(authenticated), db.Time(created), db.Time(used), db.Time(expires), db.Time(revoked)
 	return g, err
 }
 
-// Grant implements [sso.Store].
-func (s *Store) Grant(ctx context.Context, id string) (sso.Grant, error) {
+// Grant implements [grant.Store].
+func (s *Store) Grant(ctx context.Context, id string) (grant.Grant, error) {
 	g, err := scanGrant(s.db.Read().QueryRowContext(ctx, `SELECT `+grantColumns+` FROM sso_grant WHERE id = $1`, id))
 	return g, one(err, noGrant())
 }
 
-// Grants implements [sso.Store].
-func (s *Store) Grants(ctx context.Context, user odcm.UserID, at time.Time, before string, limit int) ([]sso.Grant, error) {
+// Grants implements [grant.Store].
+func (s *Store) Grants(ctx context.Context, user odcm.UserID, at time.Time, before string, limit int) ([]grant.Grant, error) {
 	return db.Collect(ctx, s.db.Read(), scanGrant, `SELECT `+grantColumns+` FROM sso_grant WHERE user_id = $1 AND revoked = 0 AND expires > $2
 AND ($3 = '' OR created < (SELECT created FROM sso_grant WHERE id = $3) OR created = (SELECT created FROM sso_grant WHERE id = $3) AND id < $3)
 ORDER BY created DESC, id DESC LIMIT $4`, string(user), db.Millis(at), before, limit)
 }
 
-// Revoke implements [sso.Store].
-func (s *Store) Revoke(ctx context.Context, r sso.Revocation, e odcm.Event) (ended int, err error) {
+// Revoke implements [grant.Store].
+func (s *Store) Revoke(ctx context.Context, r grant.Revocation, e odcm.Event) (ended int, err error) {
 	if r.ID == "" && r.User == "" {
 		return 0, odcm.E(odcm.Internal, "", "a revocation of everything")
 	}

@@ -7,11 +7,11 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/sso"
+	"odcm/manager/sso/logout"
 )
 
-// Logouts implements [sso.Store]. Replicas that look at the same time get different ones: whoever writes due first has it.
-func (s *Store) Logouts(ctx context.Context, at, hide time.Time, limit int) (due []sso.Logout, next time.Time, err error) {
+// Logouts implements [logout.Store]. Replicas that look at the same time get different ones: whoever writes due first has it.
+func (s *Store) Logouts(ctx context.Context, at, hide time.Time, limit int) (due []logout.Logout, next time.Time, err error) {
 	var waits sql.NullInt64
 	if err := s.db.Read().QueryRowContext(ctx, `SELECT MIN(due) FROM sso_logout`).Scan(&waits); err != nil || !waits.Valid {
 		return nil, next, err
@@ -20,7 +20,7 @@ func (s *Store) Logouts(ctx context.Context, at, hide time.Time, limit int) (due
 		return nil, db.Time(waits.Int64), nil
 	}
 	err = s.db.Tx(ctx, func(tx *sql.Tx) (err error) {
-		due, err = db.Collect(ctx, tx, func(r db.Row) (l sso.Logout, err error) {
+		due, err = db.Collect(ctx, tx, func(r db.Row) (l logout.Logout, err error) {
 			var expires int64
 			err = r.Scan(&l.ID, &l.Party, &l.User, &l.Session, &l.Attempts, &expires)
 			l.Expires = db.Time(expires)
@@ -35,7 +35,7 @@ RETURNING id, party, user_id, session, attempts, expires`, db.Millis(hide), db.M
 	return due, db.Time(waits.Int64), err
 }
 
-// RetryLogout implements [sso.Store].
+// RetryLogout implements [logout.Store].
 func (s *Store) RetryLogout(ctx context.Context, id string, at time.Time) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE sso_logout SET due = $1 WHERE id = $2`, db.Millis(at), id)
@@ -43,7 +43,7 @@ func (s *Store) RetryLogout(ctx context.Context, id string, at time.Time) error 
 	})
 }
 
-// EndLogout implements [sso.Store].
+// EndLogout implements [logout.Store].
 func (s *Store) EndLogout(ctx context.Context, id string, e *odcm.Event) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM sso_logout WHERE id = $1`, id)

@@ -9,6 +9,7 @@ import (
 	"odcm"
 	"odcm/kit/db"
 	"odcm/manager/sso"
+	"odcm/manager/sso/grant"
 )
 
 // settings are what is neither looked for nor secret.
@@ -57,7 +58,7 @@ func noParty() error {
 	return odcm.E(odcm.NotFound, "party.unknown", "There is no such relying party.")
 }
 
-// CreateParty implements [sso.Store].
+// CreateParty implements [sso.PartyStore].
 func (s *Store) CreateParty(ctx context.Context, p sso.Party, secrets sso.Secrets, e odcm.Event) error {
 	text, err := settingsOf(p)
 	if err != nil {
@@ -74,7 +75,7 @@ VALUES ($1, $2, $3, $4, $5, '', $6, 0, $7, 1)`, string(p.ID), sql.NullString{Str
 	})
 }
 
-// UpdateParty implements [sso.Store].
+// UpdateParty implements [sso.PartyStore].
 func (s *Store) UpdateParty(ctx context.Context, p sso.Party, e odcm.Event) error {
 	text, err := settingsOf(p)
 	if err != nil {
@@ -87,7 +88,7 @@ func (s *Store) UpdateParty(ctx context.Context, p sso.Party, e odcm.Event) erro
 	})
 }
 
-// SetSecret implements [sso.Store].
+// SetSecret implements [sso.PartyStore].
 func (s *Store) SetSecret(ctx context.Context, id sso.PartyID, hash string, made, oldUntil time.Time, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE sso_party SET old_secret = secret, old_secret_until = CASE WHEN secret = '' THEN 0 ELSE CAST($1 AS BIGINT) END, secret = $2,
@@ -96,7 +97,7 @@ secret_made = $3, revision = revision + 1 WHERE id = $4`, db.Millis(oldUntil), h
 	})
 }
 
-// DeleteParty implements [sso.Store].
+// DeleteParty implements [sso.PartyStore].
 func (s *Store) DeleteParty(ctx context.Context, id sso.PartyID, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		for _, table := range []string{"sso_grant", "sso_logout"} {
@@ -109,19 +110,19 @@ func (s *Store) DeleteParty(ctx context.Context, id sso.PartyID, e odcm.Event) e
 	})
 }
 
-// Party implements [sso.Store].
+// Party implements [sso.PartyStore].
 func (s *Store) Party(ctx context.Context, id sso.PartyID) (sso.Party, sso.Secrets, error) {
 	k, err := scanParty(s.db.Read().QueryRowContext(ctx, `SELECT `+partyColumns+` FROM sso_party WHERE id = $1`, string(id)))
 	return k.Party, k.Secrets, one(err, noParty())
 }
 
-// PartyOf implements [sso.Store].
+// PartyOf implements [sso.PartyStore].
 func (s *Store) PartyOf(ctx context.Context, instance odcm.InstanceID) (sso.Party, error) {
 	k, err := scanParty(s.db.Read().QueryRowContext(ctx, `SELECT `+partyColumns+` FROM sso_party WHERE instance = $1`, string(instance)))
 	return k.Party, one(err, noParty())
 }
 
-// Parties implements [sso.Store].
+// Parties implements [sso.PartyStore].
 func (s *Store) Parties(ctx context.Context, after sso.PartyID, limit int) ([]sso.Party, error) {
 	return db.Collect(ctx, s.db.Read(), func(r db.Row) (sso.Party, error) {
 		k, err := scanParty(r)
@@ -129,26 +130,26 @@ func (s *Store) Parties(ctx context.Context, after sso.PartyID, limit int) ([]ss
 	}, `SELECT `+partyColumns+` FROM sso_party WHERE id > $1 ORDER BY id LIMIT $2`, string(after), limit)
 }
 
-// Consent implements [sso.Store].
-func (s *Store) Consent(ctx context.Context, user odcm.UserID, party sso.PartyID) (sso.Consent, error) {
+// Consent implements [grant.Store].
+func (s *Store) Consent(ctx context.Context, user odcm.UserID, party sso.PartyID) (grant.Consent, error) {
 	c, err := scanConsent(s.db.Read().QueryRowContext(ctx, `SELECT user_id, party, scopes, given FROM sso_consent WHERE user_id = $1 AND party = $2`, string(user), string(party)))
 	return c, one(err, odcm.E(odcm.NotFound, "sso.no-consent", "Nothing was allowed."))
 }
 
-func scanConsent(r db.Row) (c sso.Consent, err error) {
+func scanConsent(r db.Row) (c grant.Consent, err error) {
 	var given int64
 	err = r.Scan(&c.User, &c.Party, &c.Scopes, &given)
 	c.Given = db.Time(given)
 	return c, err
 }
 
-// Consents implements [sso.Store].
-func (s *Store) Consents(ctx context.Context, user odcm.UserID) ([]sso.Consent, error) {
+// Consents implements [grant.Store].
+func (s *Store) Consents(ctx context.Context, user odcm.UserID) ([]grant.Consent, error) {
 	return db.Collect(ctx, s.db.Read(), scanConsent, `SELECT user_id, party, scopes, given FROM sso_consent WHERE user_id = $1 ORDER BY party`, string(user))
 }
 
-// SaveConsent implements [sso.Store]; without scopes it takes the consent back.
-func (s *Store) SaveConsent(ctx context.Context, c sso.Consent, e odcm.Event) error {
+// SaveConsent implements [grant.Store]; without scopes it takes the consent back.
+func (s *Store) SaveConsent(ctx context.Context, c grant.Consent, e odcm.Event) error {
 	return s.change(ctx, e, func(tx *sql.Tx) error {
 		if c.Scopes == "" {
 			_, err := tx.ExecContext(ctx, `DELETE FROM sso_consent WHERE user_id = $1 AND party = $2`, string(c.User), string(c.Party))

@@ -10,7 +10,7 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/sso"
+	"odcm/manager/sso/point"
 )
 
 // Sealer encrypts what must not lie readable in the database. kit/seal.Sealer is one.
@@ -19,14 +19,14 @@ type Sealer interface {
 	Open(sealed, ad string) ([]byte, error)
 }
 
-// Pointings is an [sso.PointingStore] on a database.
+// Pointings is an [point.Store] on a database.
 type Pointings struct {
 	db     *db.DB
 	events Events
 	sealer Sealer
 }
 
-var _ sso.PointingStore = (*Pointings)(nil)
+var _ point.Store = (*Pointings)(nil)
 
 //go:embed pointschema/*.sql
 var pointSchema embed.FS
@@ -43,14 +43,14 @@ func NewPointings(ctx context.Context, d *db.DB, events Events, sealer Sealer) (
 func secretPlace(id odcm.InstanceID) string   { return "sso_pointing/" + string(id) + "/secret" }
 func previousPlace(id odcm.InstanceID) string { return "sso_pointing/" + string(id) + "/previous" }
 
-// Pointing implements [sso.PointingStore].
-func (s *Pointings) Pointing(ctx context.Context, id odcm.InstanceID) (p sso.Pointing, err error) {
+// Pointing implements [point.Store].
+func (s *Pointings) Pointing(ctx context.Context, id odcm.InstanceID) (p point.Pointing, err error) {
 	defer odcm.Wrap(&err, "read pointing of %s", id)
 	return s.read(ctx, "instance_id = $1", id)
 }
 
-// PointingOf implements [sso.PointingStore].
-func (s *Pointings) PointingOf(ctx context.Context, probe string) (p sso.Pointing, err error) {
+// PointingOf implements [point.Store].
+func (s *Pointings) PointingOf(ctx context.Context, probe string) (p point.Pointing, err error) {
 	defer odcm.Wrap(&err, "read pointing of a probe")
 	if probe == "" {
 		return p, notPointed()
@@ -62,7 +62,7 @@ func notPointed() error {
 	return odcm.E(odcm.NotFound, "sso.not-pointed", "The server is not pointed at ODCM.")
 }
 
-func (s *Pointings) read(ctx context.Context, where string, arg any) (p sso.Pointing, err error) {
+func (s *Pointings) read(ctx context.Context, where string, arg any) (p point.Pointing, err error) {
 	var id odcm.InstanceID
 	var said, secret, previous string
 	err = s.db.Read().QueryRowContext(ctx, "SELECT instance_id, said, secret, previous FROM sso_pointing WHERE "+where, arg).Scan(&id, &said, &secret, &previous)
@@ -87,8 +87,8 @@ func (s *Pointings) read(ctx context.Context, where string, arg any) (p sso.Poin
 	return p, json.Unmarshal(before, &p.Previous)
 }
 
-// SavePointing implements [sso.PointingStore].
-func (s *Pointings) SavePointing(ctx context.Context, p sso.Pointing, events ...odcm.Event) (err error) {
+// SavePointing implements [point.Store].
+func (s *Pointings) SavePointing(ctx context.Context, p point.Pointing, events ...odcm.Event) (err error) {
 	defer odcm.Wrap(&err, "save pointing of %s", p.Instance)
 	secret, err := s.sealer.Seal([]byte(p.Secret), secretPlace(p.Instance))
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *Pointings) SavePointing(ctx context.Context, p sso.Pointing, events ...
 	})
 }
 
-// DropPointing implements [sso.PointingStore].
+// DropPointing implements [point.Store].
 func (s *Pointings) DropPointing(ctx context.Context, id odcm.InstanceID, events ...odcm.Event) (err error) {
 	defer odcm.Wrap(&err, "drop pointing of %s", id)
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {

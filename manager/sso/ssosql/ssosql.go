@@ -11,7 +11,9 @@ import (
 
 	"odcm"
 	"odcm/kit/db"
-	"odcm/manager/sso"
+	"odcm/manager/sso/device"
+	"odcm/manager/sso/grant"
+	"odcm/manager/sso/logout"
 	"odcm/manager/sso/ssokey"
 )
 
@@ -23,16 +25,18 @@ type Events interface {
 	Append(ctx context.Context, tx *sql.Tx, events ...odcm.Event) error
 }
 
-// Store is both [sso.Store] and [ssokey.Store].
+// Store is what the room and its parts keep.
 type Store struct {
 	db      *db.DB
 	events  Events
 	redeem  committer[redemption, int]
-	rotates committer[rotation, sso.Rotation]
+	rotates committer[rotation, grant.Rotation]
 }
 
 var (
-	_ sso.Store    = (*Store)(nil)
+	_ grant.Store  = (*Store)(nil)
+	_ device.Store = (*Store)(nil)
+	_ logout.Store = (*Store)(nil)
 	_ ssokey.Store = (*Store)(nil)
 )
 
@@ -57,12 +61,12 @@ func (s *Store) change(ctx context.Context, e odcm.Event, f func(tx *sql.Tx) err
 	})
 }
 
-// Record implements [sso.Store].
+// Record implements [sso.PartyStore].
 func (s *Store) Record(ctx context.Context, e odcm.Event) error {
 	return s.change(ctx, e, func(*sql.Tx) error { return nil })
 }
 
-// Mark implements [sso.Store].
+// Mark implements [sso.PartyStore].
 func (s *Store) Mark(ctx context.Context, name string, expires time.Time) (fresh bool, err error) {
 	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO sso_mark (name, expires) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, name, db.Millis(expires))
@@ -76,7 +80,7 @@ func (s *Store) Mark(ctx context.Context, name string, expires time.Time) (fresh
 	return fresh, err
 }
 
-// Prune implements [sso.Store].
+// Prune implements [grant.Store].
 func (s *Store) Prune(ctx context.Context, at time.Time) error {
 	for _, table := range []string{"sso_grant", "sso_mark", "sso_device", "sso_logout"} { // one transaction each: sign-ins go on between them
 		if err := s.db.Tx(ctx, func(tx *sql.Tx) error {

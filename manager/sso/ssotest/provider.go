@@ -23,6 +23,9 @@ import (
 	"odcm/kit/signal"
 	"odcm/kit/web"
 	"odcm/manager/sso"
+	"odcm/manager/sso/device"
+	"odcm/manager/sso/grant"
+	"odcm/manager/sso/logout"
 	"odcm/manager/sso/ssohttp"
 	"odcm/manager/sso/ssokey"
 	"odcm/manager/sso/ssosql"
@@ -33,9 +36,10 @@ const Cookie = "session"
 
 // Provider is a running one.
 type Provider struct {
-	*sso.Service
+	*grant.Service
 	URL    string
 	Site   *web.Site
+	Door   http.Handler // what the server at URL serves: the site, and what stands before it
 	Ring   *ssokey.Ring
 	Store  *ssosql.Store
 	Events *eventlog.Log
@@ -54,6 +58,7 @@ type World struct {
 	ahead    time.Duration
 	told     []Told
 	deaf     int // how many deliveries fail
+	arrived  int // how often somebody was waited for
 }
 
 // Told is a logout token that was delivered.
@@ -105,7 +110,24 @@ func (w *World) Enter(_ context.Context, user odcm.UserID, _ odcm.InstanceID) ([
 	return w.groups[user], nil
 }
 
-// Deliver implements sso.Backchannel.
+// Arrive implements sso.Access.
+func (w *World) Arrive(context.Context, odcm.UserID, odcm.InstanceID) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arrived++
+	return nil
+}
+
+// Arrived is how often somebody was waited for since it was asked last.
+func (w *World) Arrived() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.arrived
+	w.arrived = 0
+	return n
+}
+
+// Deliver implements logout.Backchannel.
 func (w *World) Deliver(_ context.Context, uri, token string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -206,7 +228,7 @@ func (s *Sealer) Open(sealed, place string) ([]byte, error) {
 }
 
 // New runs a provider on the database until the test ends. Adjust may change its options.
-func New(t testing.TB, d *db.DB, adjust ...func(*sso.Options)) *Provider {
+func New(t testing.TB, d *db.DB, adjust ...func(*grant.Options)) *Provider {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.DiscardHandler)
@@ -225,14 +247,16 @@ func New(t testing.TB, d *db.DB, adjust ...func(*sso.Options)) *Provider {
 	w := &World{people: map[odcm.UserID]sso.Person{}, sessions: map[string]sso.Session{}, groups: map[odcm.UserID][]string{}, barred: map[odcm.UserID]bool{}}
 	p := &Provider{World: w, Store: store, Events: events, Bus: bus, t: t}
 	p.Ring = ssokey.New(ssokey.Options{Store: store, Sealer: NewSealer(), Bus: bus, Logger: log, Now: w.Now})
-	o := sso.Options{Store: store, Keys: p.Ring, People: w, Access: w, Authorizer: Administrators{}, Bus: bus, Backchannel: w,
+	o := grant.Options{Store: store, Keys: p.Ring, People: w, Access: w, Authorizer: Administrators{}, Bus: bus,
 		Issuer: func() string { return p.URL }, Logger: log, Now: w.Now}
 	for _, f := range adjust {
 		f(&o)
 	}
-	p.Service = sso.New(o)
+	p.Service = grant.New(o)
+	out := logout.New(logout.Options{Provider: p.Service, Store: store, Keys: p.Ring, Backchannel: w, Logger: log, Now: w.Now})
+	devices := device.New(device.Options{Provider: p.Service, Store: store, Now: w.Now})
 	p.Site = web.New(web.Options{Authenticator: anyone{w}, Logger: log})
-	door := ssohttp.Register(ssohttp.Options{Service: p.Service, Keys: p.Ring, Site: p.Site, Logger: log,
+	door := ssohttp.Register(ssohttp.Options{Service: p.Service, Devices: devices, Logout: out, Keys: p.Ring, Site: p.Site, Logger: log,
 		Session: func(r *http.Request) (string, odcm.UserID, bool) {
 			c, err := r.Cookie(Cookie)
 			if err != nil {
@@ -269,12 +293,15 @@ func New(t testing.TB, d *db.DB, adjust ...func(*sso.Options)) *Provider {
 		http.Redirect(rw, r, r.URL.Query().Get("return"), http.StatusSeeOther)
 		return nil
 	})
-	server := httptest.NewServer(door.Before(p.Site))
+	p.Door = door.Before(p.Site)
+	server := httptest.NewServer(p.Door)
 	p.URL = server.URL
-	hints := bus.Subscribe("party", "user", sso.TopicLogout)
+	hints := bus.Subscribe("party", "user")
+	logouts := bus.Subscribe(sso.TopicLogout)
 	keyHints := bus.Subscribe(ssokey.Topic)
 	var running sync.WaitGroup
 	running.Go(func() { _ = p.Service.Run(ctx, hints.C) })
+	running.Go(func() { _ = out.Run(ctx, logouts.C) })
 	running.Go(func() { _ = p.Ring.Run(ctx, keyHints.C) })
 	t.Cleanup(func() {
 		server.Close()

@@ -36,7 +36,7 @@ type handler struct {
 // for everyone who may see them; who may is asked of the service.
 func Register(site *web.Site, service *room.Service, engine room.Engine) {
 	h := &handler{service, engine, site}
-	site.AddNav(web.NavItem{ID: "tasks", Label: "Tasks", Icon: "tasks", Href: "/tasks", Order: 40})
+	site.AddNav(web.NavItem{ID: "tasks", Label: "Tasks", Icon: "tasks", Href: "/tasks", Order: 30})
 	site.Handle("GET /tasks", h.listPage)
 	site.Handle("GET /tasks/{id}", h.taskPage)
 	site.Handle("GET /tasks/{id}/log", h.wholeLog)

@@ -180,13 +180,26 @@ func probe(n int, port string, seconds int) error {
 		}
 		probes += perBurst
 	}
-	fmt.Printf("{\"probes\":%d,\"cpuSeconds\":%f}\n", probes, (cpu() - before).Seconds())
+	fmt.Printf("{\"probes\":%d,\"cpuSeconds\":%f,\"memoryMiB\":%f}\n", probes, (cpu() - before).Seconds(), memory())
 	return nil
 }
 
 // Target is the address of the nth target: 127.1.x.y.
 func Target(n int, port string) string {
 	return fmt.Sprintf("127.1.%d.%d:%s", n/250, n%250+1, port)
+}
+
+// memory is the resident set in MiB.
+func memory() float64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, resident int
+	if _, err := fmt.Sscan(string(b), &size, &resident); err != nil {
+		return 0
+	}
+	return float64(resident*os.Getpagesize()) / (1 << 20)
 }
 
 func cpu() time.Duration {

@@ -1,141 +1,80 @@
-// Command watch runs ODCM's monitor alone, with its history in a SQLite file, on N targets at 10 s, and tells what its
-// probes cost: watch FILE N PORT SECONDS INSPECT-EVERY
+// Command watch runs ODCM's monitor alone, with its history in a SQLite file, on targets at 10 s, and tells what its probes cost;
+// or it plays the targets:
+//
+//	watch run FILE URLS SECONDS INSPECT-EVERY [CONTROL]   probes the addresses in the file URLS; with the address of a simulator's
+//	                                                      controls it then kills some servers and lets some hang
+//	watch simulate N                                      plays N servers; says where its controls are, ends with its input
 package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log"
-	"log/slog"
 	"os"
 	"strconv"
-	"sync/atomic"
-	"syscall"
 	"time"
 
-	"odcm"
-	"odcm/kit/db"
-	"odcm/kit/egress"
-	"odcm/kit/eventlog"
-	"odcm/kit/signal"
-	"odcm/manager/identity"
-	"odcm/manager/monitor"
-	"odcm/manager/monitor/monitoroctopus"
-	"odcm/manager/monitor/monitorsql"
-	"odcm/octopus/octoclient"
+	"odcm/simulate"
 )
 
 func main() {
 	log.SetFlags(0)
-	inspect, err := time.ParseDuration(os.Args[5])
-	if err == nil {
-		err = run(os.Args[1], number(2), os.Args[3], number(4), inspect)
+	if len(os.Args) < 2 {
+		log.Fatal("run or simulate?")
+	}
+	var err error
+	switch os.Args[1] {
+	case "run":
+		err = watchAll(os.Args[2:])
+	case "simulate":
+		err = play(os.Args[2])
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func number(arg int) int {
-	n, err := strconv.Atoi(os.Args[arg])
+func play(count string) error {
+	n, err := strconv.Atoi(count)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	return n
+	s, err := simulate.New(simulate.Options{Count: n, APIKey: key})
+	if err != nil {
+		return err
+	}
+	s.Start()
+	fmt.Println(s.ControlURL())
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return errors.Join(err, s.Stop(context.Background()))
 }
 
-func run(file string, n int, port string, seconds int, inspect time.Duration) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	d, err := db.Open(ctx, "sqlite:"+file, db.Options{})
+func watchAll(args []string) error {
+	if len(args) < 4 {
+		return errors.New("run FILE URLS SECONDS INSPECT-EVERY [CONTROL]")
+	}
+	seconds, err := strconv.Atoi(args[2])
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	bus, err := signal.New(ctx, d)
-	if err != nil {
-		return err
-	}
-	defer bus.Close()
-	events, err := eventlog.New(ctx, d, bus)
-	if err != nil {
-		return err
-	}
-	store, err := monitorsql.New(ctx, d, events)
+	inspect, err := time.ParseDuration(args[3])
 	if err != nil {
 		return err
 	}
 	w := &world{}
-	for i := range n {
-		w.targets = append(w.targets, monitor.Target{
-			Instance: odcm.InstanceID(fmt.Sprintf("instance-%d", i)), Revision: 1,
-			URL:    fmt.Sprintf("http://127.1.%d.%d:%s", i/250, i%250+1, port),
-			Spaces: []monitor.Space{{ID: odcm.SpaceID(fmt.Sprintf("space-%d", i)), Name: fmt.Sprintf("Space %d", i)}},
-			Key:    func(context.Context) (string, error) { return "API-BENCH", nil },
-		})
+	if err := w.read(args[1]); err != nil {
+		return err
 	}
-	w.Prober = monitoroctopus.New(egress.New(egress.Policy{}, egress.Limits{}), octoclient.NewBudgets(octoclient.Limits{}))
-	m := monitor.New(monitor.Options{
-		Store: store, Prober: w, Targets: w, Owner: w, Bus: bus, Authorizer: identity.NewAuthorizer(), InspectEvery: inspect,
-		Logger: slog.New(slog.DiscardHandler),
-	})
-	hints := bus.Subscribe("space")
-	defer hints.Close()
-	done := make(chan error, 1)
-	go func() { done <- m.Run(ctx, hints.C) }()
-	time.Sleep(15 * time.Second) // the first round opens the connections and writes that everything is online
-	before, probes := cpu(), w.pings.Load()
-	time.Sleep(time.Duration(seconds) * time.Second)
-	spent, made := (cpu() - before).Seconds(), w.pings.Load()-probes
-	known, err := store.All(ctx)
+	control := ""
+	if len(args) > 4 {
+		control = args[4]
+	}
+	r, err := w.run(args[0], time.Duration(seconds)*time.Second, inspect, control)
 	if err != nil {
 		return err
 	}
-	online := 0
-	for _, h := range known {
-		if h.Status == monitor.Online {
-			online++
-		}
-	}
-	fmt.Printf("{\"probes\":%d,\"cpuSeconds\":%f,\"memoryMiB\":%f,\"online\":%d}\n", made, spent, memory(), online)
-	cancel()
-	<-done
-	return nil
-}
-
-// world is the monitor's surroundings: everything is ours to watch; pings are counted.
-type world struct {
-	monitor.Prober
-	targets []monitor.Target
-	pings   atomic.Int64
-}
-
-func (w *world) Ping(ctx context.Context, t monitor.Target) (monitor.Pong, error) {
-	w.pings.Add(1)
-	return w.Prober.Ping(ctx, t)
-}
-
-func (w *world) Targets(context.Context) ([]monitor.Target, error) { return w.targets, nil }
-func (*world) Owns(string) bool                                    { return true }
-func (*world) Changed() <-chan struct{}                            { return nil }
-
-func cpu() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		log.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// memory is the resident set in MiB.
-func memory() float64 {
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	var size, resident int
-	if _, err := fmt.Sscan(string(b), &size, &resident); err != nil {
-		return 0
-	}
-	return float64(resident*os.Getpagesize()) / (1 << 20)
+	return json.NewEncoder(os.Stdout).Encode(r)
 }

@@ -83,7 +83,7 @@
     if (!wanted) return;
     if (since) query.append("since", since);
     stream = new EventSource("/live?" + query);
-    const listen = (type, f) => stream.addEventListener(type, (e) => { since = e.lastEventId || since; f(e.data); });
+    const listen = (type, f) => stream.addEventListener(type, (e) => { since = e.lastEventId || since; hear(); f(e.data); });
     listen("swap", (data) => {
       const end = data.indexOf("\n");
       swap(data.slice(0, end), data.slice(end + 1));
@@ -91,24 +91,90 @@
     listen("gone", (topic) => $$(`[data-live="${CSS.escape(topic)}"]`).forEach((e) => e.remove()));
     listen("refresh", refresh);
     listen("signed-out", () => location.reload());
-    stream.onopen = () => { failures = 0; document.documentElement.removeAttribute("data-disconnected"); };
+    stream.addEventListener("ping", hear);
+    stream.onopen = () => { failures = 0; hear(); };
     stream.onerror = () => {
-      document.documentElement.setAttribute("data-disconnected", "");
+      lost();
       if (stream.readyState !== EventSource.CLOSED) return; // it tries again by itself
       reconnecting = setTimeout(() => { streamed = ""; connect(); }, Math.min(30000, 1000 * 2 ** failures++) * (0.5 + Math.random()));
     };
   }
 
+  // The server says every 15 seconds that it is there: a stream that breaks without a word looks like a quiet one.
+  let heard = Date.now(), lostAt = 0;
+  const silence = 40000;
+  function hear() {
+    heard = Date.now();
+    lostAt = 0;
+    document.documentElement.removeAttribute("data-disconnected");
+  }
+  function lost() {
+    document.documentElement.setAttribute("data-disconnected", "");
+    lostAt ||= heard;
+    $$("[data-stale-since]").forEach((e) => { e.textContent = "since " + new Date(lostAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }); });
+  }
+  setInterval(() => {
+    if (!stream || Date.now() - heard < silence) return;
+    lost();
+    streamed = "";
+    stream.close();
+    heard = Date.now() - silence / 2; // time to try
+    connect();
+  }, 5000);
+
+  // What is pushed while the page is read again is newer than what is read: it is put in place once more afterwards.
+  const readers = new Set();
+  async function reader(f) {
+    const missed = new Map();
+    readers.add(missed);
+    try { await f(() => { readers.delete(missed); missed.forEach((html, topic) => swap(topic, html)); }); } finally { readers.delete(missed); }
+  }
+
   function swap(topic, html) {
+    readers.forEach((missed) => missed.set(topic, html));
     for (const old of $$(`[data-live="${CSS.escape(topic)}"]`)) {
       const made = parse(html).firstElementChild;
       if (!made) continue;
       made.dataset.live = topic;
-      const state = $("[data-state]", old)?.dataset.state;
+      const state = $("[data-state]", old)?.dataset.state, order = old.dataset.order;
       const now = morph(old, made);
-      if (state !== $("[data-state]", now)?.dataset.state) blink(now);
+      if (now.dataset.notice !== undefined) notice(now.dataset.notice);
+      if (now.dataset.cells !== undefined && order === now.dataset.order) paint(now);
+      else if (order !== now.dataset.order) arrange(now);
+      else if (order === undefined && state !== $("[data-state]", now)?.dataset.state) blink(now);
     }
     freshen();
+  }
+
+  // notice is what is wrong, told in the tab.
+  function notice(text) {
+    document.title = (text ? `(${text}) ` : "") + document.title.replace(/^\([^)]*\) /, "");
+    const icon = $("link[rel=icon]");
+    if (icon.dataset.calm) icon.href = text ? icon.dataset.alert : icon.dataset.calm;
+  }
+
+  // arrange brings what is shown into its new order. What is not in the page yet, or no longer, is read with the page again;
+  // pages take their time with it, so that a thousand do not ask at once.
+  function arrange(view) {
+    const lists = $$("[data-ordered]"), shown = new Map();
+    lists.forEach((list) => [...list.children].forEach((e) => shown.set(e.dataset.live?.split("/")[1], e)));
+    const wanted = (view.dataset.order || "").split(" ").filter(Boolean);
+    if (lists.length === 1 && wanted.length === shown.size && wanted.every((id) => shown.has(id))) {
+      const [list] = lists;
+      wanted.forEach((id, i) => { if (list.children[i] !== shown.get(id)) list.insertBefore(shown.get(id), list.children[i] || null); });
+      return;
+    }
+    const region = view.closest("[data-live-region]");
+    if (region) setTimeout(() => { stale.add(region.id); read(); }, Math.random() * 1000);
+  }
+
+  // paint gives every dot of a map its state, from one character each.
+  function paint(view) {
+    const words = view.dataset.words.split(" "), cells = view.dataset.cells;
+    $$("[data-dots] .dots > a").forEach((dot, i) => {
+      const state = words[parseInt(cells[i], 36)] || "unknown";
+      if (state !== (dot.dataset.state || "online")) { dot.dataset.state = state; blink(dot); }
+    });
   }
 
   function blink(element) {
@@ -128,16 +194,19 @@
     const ids = [...stale];
     stale.clear();
     try {
-      const answer = await fetch(location.href, { headers: asked });
-      if (answer.status === 401) return location.reload();
-      if (!answer.ok) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const id of ids) {
-        const old = document.getElementById(id), made = page.getElementById(id);
-        if (old && made) morph(old, made);
-      }
-      retitle(page);
-      changed();
+      await reader(async (done) => {
+        const answer = await fetch(location.href, { headers: asked });
+        if (answer.status === 401) return location.reload();
+        if (!answer.ok) return;
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        for (const id of ids) {
+          const old = document.getElementById(id), made = page.getElementById(id);
+          if (old && made) morph(old, made);
+        }
+        retitle(page);
+        done();
+        changed();
+      });
     } catch { ids.forEach((id) => stale.add(id)); } finally {
       reading = false;
       if (stale.size) setTimeout(read, 2000);
@@ -231,25 +300,56 @@
     for (const b of $$(".danger, .primary", field.form)) b.disabled = field.value !== field.dataset.mustEqual;
   };
 
-  // A search field shows what it finds while one types; the address follows, so that it can be shared.
+  // visit reads another view of the same page and puts it in place; the address follows, so that it can be kept and shared.
+  const visit = (url, how, still = () => true) => reader(async (done) => {
+    const answer = await fetch(url, { headers: asked });
+    if (answer.status === 401) return location.reload();
+    const page = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+    const made = page && $(".page", page);
+    if (!made) return location.assign(url);
+    if (!still()) return;
+    retitle(page);
+    if (how) history[how](null, "", url);
+    since = page.body.dataset.since || since;
+    morph($(".page"), made);
+    done();
+    changed();
+  });
+
+  // A search field shows what it finds while one types.
   let searching;
   const search = (field) => {
     clearTimeout(searching);
-    searching = setTimeout(async () => {
+    searching = setTimeout(() => {
       const form = field.form;
       const url = new URL(form.action);
       url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
-      const answer = await fetch(url, { headers: asked });
-      if (!answer.ok) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const made = $(".page", page);
-      if (!made || new FormData(form).get(field.name) !== (url.searchParams.get(field.name) || "")) return;
-      retitle(page);
-      history.replaceState(null, "", url);
-      morph($(".page"), made);
-      changed();
+      visit(url, "replaceState", () => new FormData(form).get(field.name) === (url.searchParams.get(field.name) || "")).catch(() => {});
     }, 180);
   };
+
+  // Filters, groups and pages of a board lead to the same page: only what is different is put in place.
+  on("click", (event) => {
+    const link = event.target.closest("[data-soft] a[href]");
+    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    const url = new URL(link.href.baseVal ?? link.href, location);
+    if (url.origin !== location.origin || url.pathname !== location.pathname) return;
+    event.preventDefault();
+    visit(url, "pushState").then(() => { if (link.closest(".pager")) scrollTo({ top: 0 }); }).catch(() => location.assign(url));
+  });
+  addEventListener("popstate", () => { if ($("[data-soft]")) visit(location.href).catch(() => location.reload()); });
+
+  // A wall has a clock, and may go on to its next page by itself.
+  const clocks = () => $$("[data-clock]").forEach((e) => { e.textContent = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }); });
+  clocks();
+  setInterval(clocks, 1000);
+  let shownFor = 0;
+  setInterval(() => {
+    const wall = $("[data-next]");
+    if (!wall || document.hidden || ++shownFor < Number(wall.dataset.every)) return;
+    shownFor = 0;
+    visit(new URL(wall.dataset.next, location), "replaceState").then(clocks).catch(lost);
+  }, 1000);
 
   // --- theme, dialogs, menus, copying ---
 
@@ -364,7 +464,36 @@
     if (e.matches?.("[data-follow]")) e.dataset.read = e.scrollTop + e.clientHeight < e.scrollHeight - 30 ? "1" : "";
   }, true);
 
-  function changed() { freshen(); connect(); }
+  // --- a map is one stop of the Tab key: arrows go from dot to dot, and each says how it is when it is reached ---
+
+  const dotsOf = (map) => $$(".dots > a", map);
+  function roam() {
+    for (const map of $$("[data-dots]")) {
+      const dots = dotsOf(map), at = dots.find((d) => d === document.activeElement) || dots[0];
+      dots.forEach((d) => { d.tabIndex = d === at ? 0 : -1; });
+    }
+  }
+  on("focusin", (event) => {
+    const dot = event.target.closest?.("[data-dots] .dots > a");
+    if (dot) dot.setAttribute("aria-label", dot.title + ", " + (dot.dataset.state || "online"));
+  });
+  on("keydown", (event) => {
+    const dot = event.target.closest?.("[data-dots] .dots > a");
+    if (!dot || event.ctrlKey || event.metaKey || event.altKey) return;
+    const dots = dotsOf(dot.closest("[data-dots]")), i = dots.indexOf(dot);
+    const machine = dot.closest(".machine"), beside = (e) => e && $(".dots > a", e);
+    const to = {
+      ArrowRight: dots[i + 1], ArrowLeft: dots[i - 1], Home: dots[0], End: dots.at(-1),
+      ArrowDown: beside(machine.nextElementSibling), ArrowUp: beside(machine.previousElementSibling),
+    }[event.key];
+    if (!to) return;
+    event.preventDefault();
+    dot.tabIndex = -1;
+    to.tabIndex = 0;
+    to.focus();
+  });
+
+  function changed() { freshen(); roam(); connect(); }
   changed();
   setInterval(freshen, 15000);
   $$(".toast").forEach(expire);

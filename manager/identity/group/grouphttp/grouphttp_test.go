@@ -23,6 +23,8 @@ import (
 	"odcm/manager/identity/group/grouphttp"
 	"odcm/manager/identity/group/groupsql"
 	"odcm/manager/identity/identitysql"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/role"
 )
 
 // world is a site with nothing but this room's groups on it; whoever asks is who.
@@ -47,8 +49,8 @@ func (w *world) Sources(context.Context) ([]group.Source, error) {
 	return []group.Source{{ID: "provider-a", Name: "Contoso", Picks: true, Synced: time.Now().Add(-200 * time.Minute), Error: "The directory did not answer within 10 seconds."}}, nil
 }
 
-func (w *world) FindGroups(context.Context, odcm.ProviderID, string, int) ([]identity.ExternalGroup, error) {
-	return []identity.ExternalGroup{{ID: "guid-7", Name: "Developers of Contoso"}}, nil
+func (w *world) FindGroups(context.Context, odcm.ProviderID, string, int) ([]person.ExternalGroup, error) {
+	return []person.ExternalGroup{{ID: "guid-7", Name: "Developers of Contoso"}}, nil
 }
 
 func open(t testing.TB) *world {
@@ -71,7 +73,7 @@ func open(t testing.TB) *world {
 	store, err := groupsql.New(ctx, d, log)
 	fail(err)
 	w := &world{t: t, who: admin, ids: map[string]odcm.UserID{}}
-	auth := identity.NewAuthorizer()
+	auth := role.NewAuthorizer()
 	w.groups = group.New(group.Options{Store: store, Log: log, Bus: bus, Authorizer: auth, Pickers: w, Logger: quiet})
 	w.people = identity.New(identity.Options{Store: users, Bus: bus, Authorizer: auth, Groups: w.groups, Logger: quiet})
 	w.site = web.New(web.Options{Authenticator: w, Logger: quiet, DB: d, Bus: bus})

@@ -29,7 +29,7 @@ func Register(o Options) {
 	}
 	h := &handler{o}
 	sees := func(p odcm.Principal) bool { return h.Groups.May(context.Background(), p, group.ActionList) }
-	h.Site.AddNav(web.NavItem{ID: "groups", Label: "Groups", Icon: "users", Href: "/groups", Order: 52, Show: sees},
+	h.Site.AddNav(web.NavItem{ID: "groups", Label: "Groups", Icon: "users", Href: "/groups", Group: "Identity and access", Order: 52, Show: sees},
 		web.NavItem{Label: "Create a group", Icon: "plus", Href: "/groups/new", Order: 53, PaletteOnly: true,
 			Show: func(p odcm.Principal) bool { return h.Groups.May(context.Background(), p, group.ActionCreate) }})
 	h.Site.Handle("GET /groups", h.listPage)

@@ -15,11 +15,12 @@ import (
 	"odcm/kit/db/dbtest"
 	"odcm/kit/eventlog"
 	"odcm/kit/signal"
-	"odcm/manager/identity"
 	"odcm/manager/identity/group"
 	"odcm/manager/identity/group/graph"
 	"odcm/manager/identity/group/groupsql"
 	"odcm/manager/identity/identitysql"
+	"odcm/manager/identity/person"
+	"odcm/manager/identity/role"
 )
 
 var admin = odcm.Principal{User: "user-admin", Name: "admin", Roles: []odcm.Role{odcm.Administrator}, Via: "session"}
@@ -54,7 +55,7 @@ func open(t testing.TB, d *db.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Service = group.New(group.Options{Store: store, Log: w.log, Bus: bus, Authorizer: identity.NewAuthorizer(), Uses: w, Pickers: w.picks})
+	w.Service = group.New(group.Options{Store: store, Log: w.log, Bus: bus, Authorizer: role.NewAuthorizer(), Uses: w, Pickers: w.picks})
 	return w
 }
 
@@ -62,18 +63,18 @@ func (w *world) UsesOf(context.Context, odcm.GroupID) ([]string, error) { return
 
 type pickers struct {
 	sources []group.Source
-	groups  []identity.ExternalGroup
+	groups  []person.ExternalGroup
 	err     error
 }
 
 func (p *pickers) Sources(context.Context) ([]group.Source, error) { return p.sources, nil }
-func (p *pickers) FindGroups(context.Context, odcm.ProviderID, string, int) ([]identity.ExternalGroup, error) {
+func (p *pickers) FindGroups(context.Context, odcm.ProviderID, string, int) ([]person.ExternalGroup, error) {
 	return p.groups, p.err
 }
 
 func (w *world) user(name string) odcm.UserID {
 	w.t.Helper()
-	u := identity.User{ID: odcm.NewID[odcm.UserID]("user"), Username: name, DisplayName: strings.ToUpper(name[:1]) + name[1:], Revision: 1, Created: time.Now()}
+	u := person.User{ID: odcm.NewID[odcm.UserID]("user"), Username: name, DisplayName: strings.ToUpper(name[:1]) + name[1:], Revision: 1, Created: time.Now()}
 	err := w.people.CreateUser(w.t.Context(), u, name, "", odcm.NewEvent(odcm.System, "identity.user-created", string(u.ID), name, nil, nil))
 	if err != nil {
 		w.t.Fatal(err)
@@ -334,7 +335,7 @@ func TestAssertReplacesTheGroupsOfOneProvider(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx, bob, own := t.Context(), w.user("bob"), w.group("Developers")
 		w.put(own.ID, group.Edit{AddUsers: []odcm.UserID{bob}})
-		assert := func(provider odcm.ProviderID, groups ...identity.ExternalGroup) {
+		assert := func(provider odcm.ProviderID, groups ...person.ExternalGroup) {
 			t.Helper()
 			if err := w.Assert(ctx, bob, provider, groups); err != nil {
 				t.Fatal(err)
@@ -353,9 +354,9 @@ func TestAssertReplacesTheGroupsOfOneProvider(t *testing.T) {
 			slices.Sort(all)
 			return all
 		}
-		dev, ops := identity.ExternalGroup{ID: "guid-1", Name: "Developers"}, identity.ExternalGroup{ID: "guid-2", Name: "Ops"}
+		dev, ops := person.ExternalGroup{ID: "guid-1", Name: "Developers"}, person.ExternalGroup{ID: "guid-2", Name: "Ops"}
 		assert("provider-a", dev, ops)
-		assert("provider-b", identity.ExternalGroup{ID: "guid-1", Name: "Guests"})
+		assert("provider-b", person.ExternalGroup{ID: "guid-1", Name: "Guests"})
 		if got := names(); !slices.Equal(got, []string{"Developers", "Developers", "Guests", "Ops"}) {
 			t.Errorf("groups %v", got)
 		}
@@ -364,7 +365,7 @@ func TestAssertReplacesTheGroupsOfOneProvider(t *testing.T) {
 		if w.last() != events {
 			t.Error("the same groups again made an event")
 		}
-		assert("provider-a", identity.ExternalGroup{ID: "guid-2", Name: "Operations"})
+		assert("provider-a", person.ExternalGroup{ID: "guid-2", Name: "Operations"})
 		if got := names(); !slices.Equal(got, []string{"Developers", "Guests", "Operations"}) {
 			t.Errorf("groups %v", got)
 		}
@@ -376,13 +377,13 @@ func TestAssertReplacesTheGroupsOfOneProvider(t *testing.T) {
 		if err != nil || found.ID != own.ID {
 			t.Errorf("of several of a name, ODCM's own: %+v, %v", found, err)
 		}
-		wantCode(t, w.Assert(ctx, bob, "provider-a", []identity.ExternalGroup{{ID: "", Name: "x"}}), odcm.Invalid, "group.external-invalid")
-		many := make([]identity.ExternalGroup, group.MaxAssert+1)
+		wantCode(t, w.Assert(ctx, bob, "provider-a", []person.ExternalGroup{{ID: "", Name: "x"}}), odcm.Invalid, "group.external-invalid")
+		many := make([]person.ExternalGroup, group.MaxAssert+1)
 		for i := range many {
 			many[i].ID = fmt.Sprint(i)
 		}
 		wantCode(t, w.Assert(ctx, bob, "provider-a", many), odcm.Invalid, "group.too-many")
-		wantCode(t, w.Assert(ctx, "user-none", "provider-a", []identity.ExternalGroup{dev}), odcm.NotFound, "group.member-unknown")
+		wantCode(t, w.Assert(ctx, "user-none", "provider-a", []person.ExternalGroup{dev}), odcm.NotFound, "group.member-unknown")
 	})
 }
 
@@ -401,7 +402,7 @@ func TestAssertionsAtOnceEndInOneOfThem(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
-				groups := []identity.ExternalGroup{{ID: fmt.Sprint("a", i)}, {ID: fmt.Sprint("b", i)}}
+				groups := []person.ExternalGroup{{ID: fmt.Sprint("a", i)}, {ID: fmt.Sprint("b", i)}}
 				if err := w.Assert(context.Background(), bob, "provider-a", groups); err != nil {
 					t.Error(err)
 				}
@@ -419,7 +420,7 @@ func TestAssertionsAtOnceEndInOneOfThem(t *testing.T) {
 func TestExternalGroupsAreTheProviders(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx, bob, own := t.Context(), w.user("bob"), w.group("Own")
-		made, err := w.Remember(ctx, "provider-a", []identity.ExternalGroup{{ID: "guid-1", Name: "Developers"}})
+		made, err := w.Remember(ctx, "provider-a", []person.ExternalGroup{{ID: "guid-1", Name: "Developers"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -431,7 +432,7 @@ func TestExternalGroupsAreTheProviders(t *testing.T) {
 			wantCode(t, err, odcm.Conflict, "group.external")
 		}
 		w.put(own.ID, group.Edit{AddGroups: []odcm.GroupID{ext.ID}})
-		if _, err := w.Push(ctx, "provider-a", identity.ExternalGroup{ID: "guid-1", Name: "Developers"}, []odcm.UserID{bob, "user-none"}, nil); err != nil {
+		if _, err := w.Push(ctx, "provider-a", person.ExternalGroup{ID: "guid-1", Name: "Developers"}, []odcm.UserID{bob, "user-none"}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if !w.graph().Contains(own.ID, bob) {
@@ -504,7 +505,7 @@ func TestPickingFindsUsersGroupsAndDirectories(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx, bob, own := t.Context(), w.user("devbob"), w.group("Developers")
 		w.picks.sources = []group.Source{{ID: "provider-a", Name: "Contoso", Picks: true}, {ID: "provider-b", Name: "Quiet"}}
-		w.picks.groups = []identity.ExternalGroup{{ID: "guid:1", Name: "Dev: all"}}
+		w.picks.groups = []person.ExternalGroup{{ID: "guid:1", Name: "Dev: all"}}
 		found, silent, err := w.Pick(ctx, admin, "DEV")
 		if err != nil || len(silent) != 0 || len(found) != 3 {
 			t.Fatalf("Pick = %+v, %v, %v", found, silent, err)

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/oauth2"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/wire"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -85,7 +85,7 @@ func (d *Directory) read(ctx context.Context, tenant string, ids []string) ([]pr
 	people := make([]provider.Person, 0, len(ids))
 	for _, id := range ids {
 		o, there := found[id]
-		p := provider.Person{Assertion: identity.Assertion{Subject: tenant + "/" + id}, Gone: !there}
+		p := provider.Person{Assertion: person.Assertion{Subject: tenant + "/" + id}, Gone: !there}
 		if there {
 			p.Assertion = d.account(tenant, o)
 			p.Disabled = o.Enabled != nil && !*o.Enabled
@@ -99,8 +99,8 @@ func (d *Directory) read(ctx context.Context, tenant string, ids []string) ([]pr
 
 const userFields = "id,displayName,userPrincipalName,mail,accountEnabled,onPremisesSecurityIdentifier"
 
-func (d *Directory) account(tenant string, o object) identity.Assertion {
-	a := identity.Assertion{
+func (d *Directory) account(tenant string, o object) person.Assertion {
+	a := person.Assertion{
 		Provider: d.Provider, Subject: tenant + "/" + strings.ToLower(o.ID), Method: "oidc", Username: wire.Clean(o.UserPrincipalName, 200),
 		DisplayName: wire.Clean(o.DisplayName, 200), Email: wire.Clean(o.Mail, 254), EmailVerified: o.Mail != "" && d.TrustEmails, TrustEmail: d.TrustEmails,
 		Marks: map[string]string{"upn": wire.Clean(o.UserPrincipalName, 254)},
@@ -112,7 +112,7 @@ func (d *Directory) account(tenant string, o object) identity.Assertion {
 }
 
 // groupsOfAll asks in one batch; who could not be read is not in the answer.
-func (d *Directory) groupsOfAll(ctx context.Context, token *oauth2.Token, people map[string]object) (map[string][]identity.ExternalGroup, error) {
+func (d *Directory) groupsOfAll(ctx context.Context, token *oauth2.Token, people map[string]object) (map[string][]person.ExternalGroup, error) {
 	type request struct {
 		ID      string            `json:"id"`
 		Method  string            `json:"method"`
@@ -120,7 +120,7 @@ func (d *Directory) groupsOfAll(ctx context.Context, token *oauth2.Token, people
 		Headers map[string]string `json:"headers"`
 		Body    any               `json:"body"`
 	}
-	groups := make(map[string][]identity.ExternalGroup, len(people))
+	groups := make(map[string][]person.ExternalGroup, len(people))
 	if !d.Groups || len(people) == 0 {
 		return groups, nil
 	}
@@ -154,9 +154,9 @@ func (d *Directory) groupsOfAll(ctx context.Context, token *oauth2.Token, people
 }
 
 // FindGroups implements [provider.Directory].
-func (d *Directory) FindGroups(ctx context.Context, text string, limit int) ([]identity.ExternalGroup, error) {
+func (d *Directory) FindGroups(ctx context.Context, text string, limit int) ([]person.ExternalGroup, error) {
 	found, err := d.search(ctx, "groups", "id,displayName", limit, text, "displayName")
-	groups := make([]identity.ExternalGroup, 0, len(found))
+	groups := make([]person.ExternalGroup, 0, len(found))
 	for _, f := range found {
 		if wire.Fits(f.ID) {
 			groups = append(groups, f.group())
@@ -166,9 +166,9 @@ func (d *Directory) FindGroups(ctx context.Context, text string, limit int) ([]i
 }
 
 // FindPeople implements [provider.Directory].
-func (d *Directory) FindPeople(ctx context.Context, text string, limit int) ([]identity.Assertion, error) {
+func (d *Directory) FindPeople(ctx context.Context, text string, limit int) ([]person.Assertion, error) {
 	found, err := d.search(ctx, "users", userFields, limit, text, "displayName", "userPrincipalName", "mail")
-	people := make([]identity.Assertion, len(found))
+	people := make([]person.Assertion, len(found))
 	for i, f := range found {
 		people[i] = d.account(f.tenant, f.object)
 	}

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/wire"
+	"odcm/manager/identity/person"
 )
 
 // Options say where Graph is and who asks.
@@ -88,7 +88,7 @@ type page[T any] struct {
 }
 
 // GroupsOf returns all groups that the person is in, nested ones too.
-func (g *Graph) GroupsOf(ctx context.Context, tenant, user string, users *oauth2.Token) ([]identity.ExternalGroup, error) {
+func (g *Graph) GroupsOf(ctx context.Context, tenant, user string, users *oauth2.Token) ([]person.ExternalGroup, error) {
 	if g.o.AsUser {
 		return g.groupsOfMe(ctx, users)
 	}
@@ -107,23 +107,23 @@ func (g *Graph) GroupsOf(ctx context.Context, tenant, user string, users *oauth2
 // allMemberships asks for groups for mail too, as "all groups" in a token's settings does.
 func allMemberships() any { return map[string]bool{"securityEnabledOnly": false} }
 
-func named(ids []string) ([]identity.ExternalGroup, error) {
+func named(ids []string) ([]person.ExternalGroup, error) {
 	if len(ids) > wire.MaxGroups {
 		return nil, wire.TooManyGroups()
 	}
-	groups := make([]identity.ExternalGroup, 0, len(ids))
+	groups := make([]person.ExternalGroup, 0, len(ids))
 	for _, id := range ids {
 		if wire.Fits(id) {
-			groups = append(groups, identity.ExternalGroup{ID: id, Name: id})
+			groups = append(groups, person.ExternalGroup{ID: id, Name: id})
 		}
 	}
 	return groups, nil
 }
 
-func (g *Graph) groupsOfMe(ctx context.Context, token *oauth2.Token) ([]identity.ExternalGroup, error) {
+func (g *Graph) groupsOfMe(ctx context.Context, token *oauth2.Token) ([]person.ExternalGroup, error) {
 	header := wire.Bearer(token)
 	header.Set("ConsistencyLevel", "eventual") // what Graph needs to list only those of one sort
-	var groups []identity.ExternalGroup
+	var groups []person.ExternalGroup
 	err := pages(ctx, g, g.o.Base+"/me/transitiveMemberOf/microsoft.graph.group?$count=true&$select=id,displayName&$top=999", header, func(o object) error {
 		if len(groups) == wire.MaxGroups {
 			return wire.TooManyGroups()
@@ -136,12 +136,12 @@ func (g *Graph) groupsOfMe(ctx context.Context, token *oauth2.Token) ([]identity
 	return groups, err
 }
 
-func (o object) group() identity.ExternalGroup {
+func (o object) group() person.ExternalGroup {
 	name := wire.Clean(o.DisplayName, 200)
 	if name == "" {
 		name = o.ID // Graph hides names that the asker may not see
 	}
-	return identity.ExternalGroup{ID: o.ID, Name: name}
+	return person.ExternalGroup{ID: o.ID, Name: name}
 }
 
 // pages reads a list to its end. The next page must be where the first was: a token is for Graph and nobody else.

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/wire"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 )
 
@@ -72,7 +72,7 @@ func (d *Directory) read(ctx context.Context, id string, memo *memo) (provider.P
 	var u user
 	err := d.Workspace.get(ctx, "users/"+url.PathEscape(id), url.Values{"projection": {"basic"}}, &u)
 	if s := (*wire.Status)(nil); errors.As(err, &s) && s.Code == http.StatusNotFound {
-		return provider.Person{Assertion: identity.Assertion{Provider: d.Provider, Subject: id}, Gone: true}, nil
+		return provider.Person{Assertion: person.Assertion{Provider: d.Provider, Subject: id}, Gone: true}, nil
 	}
 	if err != nil {
 		return provider.Person{}, err
@@ -109,13 +109,13 @@ func (d *Directory) users(ctx context.Context, query url.Values, each func(user)
 	}
 }
 
-func (d *Directory) account(u user) identity.Assertion {
-	return identity.Assertion{Provider: d.Provider, Subject: u.ID, Method: "oidc", Username: wire.Clean(u.Email, 200),
+func (d *Directory) account(u user) person.Assertion {
+	return person.Assertion{Provider: d.Provider, Subject: u.ID, Method: "oidc", Username: wire.Clean(u.Email, 200),
 		DisplayName: wire.Clean(u.Name.FullName, 200), Email: wire.Clean(u.Email, 254), EmailVerified: u.Email != "", TrustEmail: d.Owns(u.Email), Marks: map[string]string{}}
 }
 
 // FindGroups implements [provider.Directory]. The API finds names by how they begin.
-func (d *Directory) FindGroups(ctx context.Context, text string, limit int) ([]identity.ExternalGroup, error) {
+func (d *Directory) FindGroups(ctx context.Context, text string, limit int) ([]person.ExternalGroup, error) {
 	query := url.Values{"customer": {"my_customer"}, "maxResults": {strconv.Itoa(min(max(limit, 1), 200))}}
 	if text = quoted(text); text != "" {
 		query.Set("query", "name:"+text+"*")
@@ -124,7 +124,7 @@ func (d *Directory) FindGroups(ctx context.Context, text string, limit int) ([]i
 	if err := d.Workspace.get(ctx, "groups", query, &p); err != nil {
 		return nil, wire.Unavailable("The Directory API", err)
 	}
-	groups := make([]identity.ExternalGroup, 0, len(p.Groups))
+	groups := make([]person.ExternalGroup, 0, len(p.Groups))
 	for _, g := range p.Groups[:min(len(p.Groups), limit)] {
 		if wire.Fits(g.ID) {
 			groups = append(groups, g.group())
@@ -134,12 +134,12 @@ func (d *Directory) FindGroups(ctx context.Context, text string, limit int) ([]i
 }
 
 // FindPeople implements [provider.Directory].
-func (d *Directory) FindPeople(ctx context.Context, text string, limit int) ([]identity.Assertion, error) {
+func (d *Directory) FindPeople(ctx context.Context, text string, limit int) ([]person.Assertion, error) {
 	query := url.Values{"customer": {"my_customer"}, "maxResults": {strconv.Itoa(min(max(limit, 1), 500))}}
 	if text = quoted(text); text != "" {
 		query.Set("query", text) // without a field: given name, family name or address
 	}
-	var people []identity.Assertion
+	var people []person.Assertion
 	err := d.users(ctx, query, func(u user) bool {
 		if len(people) < limit {
 			people = append(people, d.account(u))

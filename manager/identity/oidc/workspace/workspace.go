@@ -14,8 +14,8 @@ import (
 	"golang.org/x/oauth2/jwt"
 
 	"odcm"
-	"odcm/manager/identity"
 	"odcm/manager/identity/oidc/wire"
+	"odcm/manager/identity/person"
 )
 
 // Workspace is the Directory API of Google Workspace, asked as a service account that acts for an administrator.
@@ -139,13 +139,13 @@ func (w *Workspace) memberOf(ctx context.Context, id string, memo *memo) ([]memb
 }
 
 // GroupsOf lists the person's groups, nested ones too where they count.
-func (w *Workspace) GroupsOf(ctx context.Context, id string) ([]identity.ExternalGroup, error) {
+func (w *Workspace) GroupsOf(ctx context.Context, id string) ([]person.ExternalGroup, error) {
 	return w.groupsOf(ctx, id, &memo{groups: map[string][]member{}})
 }
 
 // groupsOf lists the person's groups and, where nested ones count, those that they are in, however they turn in circles.
-func (w *Workspace) groupsOf(ctx context.Context, id string, memo *memo) ([]identity.ExternalGroup, error) {
-	var groups []identity.ExternalGroup
+func (w *Workspace) groupsOf(ctx context.Context, id string, memo *memo) ([]person.ExternalGroup, error) {
+	var groups []person.ExternalGroup
 	seen := map[string]bool{id: true}
 	for ask := []string{id}; len(ask) > 0; {
 		var next []string
@@ -172,8 +172,8 @@ func (w *Workspace) groupsOf(ctx context.Context, id string, memo *memo) ([]iden
 	return groups, nil
 }
 
-func (m member) group() identity.ExternalGroup {
-	g := identity.ExternalGroup{ID: m.ID, Name: wire.Clean(m.Name, 200)}
+func (m member) group() person.ExternalGroup {
+	g := person.ExternalGroup{ID: m.ID, Name: wire.Clean(m.Name, 200)}
 	if g.Name == "" {
 		g.Name = wire.Clean(m.Email, 200)
 	}

@@ -29,8 +29,8 @@ func Register(o Options) {
 	}
 	h := &handler{o}
 	reads := func(p odcm.Principal) bool { return h.Providers.May(context.Background(), p, provider.ActionRead) }
-	h.Site.AddNav(web.NavItem{ID: "providers", Label: "Sign-in", Icon: "key", Href: "/providers", Order: 70, Show: reads},
-		web.NavItem{Label: "Add a way to sign in", Icon: "plus", Href: "/providers/new", Order: 71, PaletteOnly: true,
+	h.Site.AddNav(web.NavItem{ID: "providers", Label: "Sign-in", Icon: "key", Href: "/providers", Group: "Identity and access", Order: 57, Show: reads},
+		web.NavItem{Label: "Add a way to sign in", Icon: "plus", Href: "/providers/new", Order: 58, PaletteOnly: true,
 			Show: func(p odcm.Principal) bool { return h.Providers.May(context.Background(), p, provider.ActionEdit) }})
 	h.Site.Live().Fragment("provider", nil, func(p odcm.Principal, _ string) bool { return reads(p) })
 	h.Site.Handle("GET /providers", h.list)
@@ -115,7 +115,14 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) error {
 
 // renderOne draws the page of a provider as it is, with what somebody typed in the form.
 func (h *handler) renderOne(w http.ResponseWriter, r *http.Request, status int, is, typed provider.Provider, f fault) error {
-	v := pageView{Provider: is, mayEdit: h.mayEdit(r), syncs: h.Providers.Reads(r.Context(), is), now: h.Now(), returnURL: h.returnURL(is),
+	var leaving provider.Leaving
+	if h.mayEdit(r) {
+		var err error
+		if leaving, err = h.Providers.Leaving(r.Context(), web.Principal(r.Context()), is.ID); err != nil {
+			return err
+		}
+	}
+	v := pageView{Provider: is, mayEdit: h.mayEdit(r), leaving: leaving, syncs: h.Providers.Reads(r.Context(), is), now: h.Now(), returnURL: h.returnURL(is),
 		form: formView{Provider: typed, fields: h.Providers.Fields(is.Kind), set: is.Secrets, syncs: provider.MayRead(is.Kind), fault: f, action: href(is.ID)}}
 	return h.Site.Render(w, r, status, web.Page{Title: is.Name, Nav: "providers", Crumbs: crumbs(), Intro: kindName(is.Kind), Body: oneBody(v)})
 }
@@ -188,7 +195,8 @@ func (h *handler) sync(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) delete(w http.ResponseWriter, r *http.Request) error {
-	if err := h.Providers.Delete(r.Context(), web.Principal(r.Context()), idOf(r)); err != nil {
+	d := provider.Deletion{Confirmed: r.PostFormValue("confirmed") == "true"}
+	if err := h.Providers.Delete(r.Context(), web.Principal(r.Context()), idOf(r), d); err != nil {
 		return err
 	}
 	h.Site.Flash(w, r, "success", "It is deleted.")

@@ -23,10 +23,14 @@ import (
 	"odcm/kit/signal"
 	"odcm/kit/web"
 	"odcm/manager/identity"
+	"odcm/manager/identity/group/groupsql"
+	"odcm/manager/identity/identitysql"
 	"odcm/manager/identity/ldap"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider"
 	"odcm/manager/identity/provider/providerhttp"
 	"odcm/manager/identity/provider/providersql"
+	"odcm/manager/identity/role"
 )
 
 // nobody is linked to anything.
@@ -36,7 +40,7 @@ func (nobody) Linked(context.Context, odcm.ProviderID, string, int) ([]string, e
 	return nil, nil
 }
 
-func (nobody) Observe(context.Context, odcm.ProviderID, []identity.Observation) (identity.Observed, error) {
+func (nobody) Observe(context.Context, odcm.ProviderID, []person.Observation) (identity.Observed, error) {
 	return identity.Observed{}, nil
 }
 
@@ -60,6 +64,7 @@ type bundle struct {
 	site    *web.Site
 	service *provider.Service
 	store   *providersql.Store
+	people  *identitysql.Store
 	role    odcm.Role
 }
 
@@ -76,6 +81,13 @@ func setup(t *testing.T) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
+	people, err := identitysql.New(ctx, d, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := groupsql.New(ctx, d, log); err != nil {
+		t.Fatal(err)
+	}
 	store, err := providersql.New(ctx, d, log)
 	if err != nil {
 		t.Fatal(err)
@@ -85,12 +97,12 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	s := provider.New(provider.Options{Store: store, Sealer: sealer, Authorizer: identity.NewAuthorizer(), Bus: bus, People: nobody{},
+	s := provider.New(provider.Options{Store: store, Sealer: sealer, Authorizer: role.NewAuthorizer(), Bus: bus, People: nobody{},
 		Connectors: ldap.Connectors(ldap.Options{Logger: quiet}), Logger: quiet})
 	t.Cleanup(func() { _ = s.Close() })
 	site := web.New(web.Options{Authenticator: who{}, Logger: quiet, Bus: bus})
 	providerhttp.Register(providerhttp.Options{Site: site, Providers: s})
-	return &bundle{t: t, site: site, service: s, store: store, role: odcm.Administrator}
+	return &bundle{t: t, site: site, service: s, store: store, people: people, role: odcm.Administrator}
 }
 
 func (b *bundle) send(method, path, kind string, body io.Reader) *httptest.ResponseRecorder {
@@ -316,5 +328,47 @@ func TestREST(t *testing.T) {
 	}
 	if code := b.call("DELETE", "/providers/"+p.ID, nil, nil); code != http.StatusNoContent {
 		t.Errorf("delete: %d", code)
+	}
+}
+
+func TestDeletionSaysWhatGoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var p api.Provider
+	n := api.NewProvider{Kind: "ldap", Name: "Consultants", Settings: map[string]string{"servers": "127.0.0.1:1", "base": "dc=x", "bindUser": "cn=reader,dc=x"},
+		Secrets: map[string]string{"bindPassword": "s3cret"}}
+	if code := b.call("POST", "/providers", n, &p); code != http.StatusCreated {
+		t.Fatalf("create: %d", code)
+	}
+	page := "/providers/" + p.ID
+	want(t, b.get(page), http.StatusOK, "0 linked accounts")
+	u := person.User{ID: "user-geoff", Username: "geoff", DisplayName: "Geoff", Revision: 1, Created: time.Now(), Updated: time.Now()}
+	i := person.Identity{ID: "identity-1", User: u.ID, Provider: odcm.ProviderID(p.ID), Subject: "1", Username: "geoff@consult.example", Linked: time.Now()}
+	if err := b.people.CreateLinked(t.Context(), u, "geoff", i); err != nil {
+		t.Fatal(err)
+	}
+	want(t, b.get(page), http.StatusOK, "1 linked account by which people sign in and 0 groups", "1 person would have no way left to sign in: geoff.", "Delete all the same")
+	var l api.ProviderLeaving
+	if code := b.call("GET", page+"/leaving", nil, &l); code != http.StatusOK || l.Accounts != 1 || len(l.Stranded) != 1 || l.Stranded[0] != "geoff" {
+		t.Errorf("leaving: %d %+v", code, l)
+	}
+	want(t, b.post(page+"/delete", nil), http.StatusConflict, "geoff")
+	var refused struct{ Code, Detail string }
+	if code := b.call("DELETE", page, nil, &refused); code != http.StatusConflict || refused.Code != "provider.last-way-in" || !strings.Contains(refused.Detail, "geoff") {
+		t.Errorf("unconfirmed: %d %+v", code, refused)
+	}
+	for _, role := range []odcm.Role{odcm.Auditor, odcm.SpaceAdministrator, odcm.Member} {
+		b.role = role
+		if code := b.call("GET", page+"/leaving", nil, nil); code != http.StatusForbidden {
+			t.Errorf("%s is told what would go: %d", role, code)
+		}
+	}
+	b.role = odcm.Administrator
+	if code := b.call("DELETE", page+"?confirmed=true", nil, nil); code != http.StatusNoContent {
+		t.Errorf("confirmed: %d", code)
+	}
+	want(t, b.get(page), http.StatusNotFound)
+	if _, _, err := b.people.IdentityBySubject(t.Context(), odcm.ProviderID(p.ID), "1"); odcm.KindOf(err) != odcm.NotFound {
+		t.Errorf("the account is still linked: %v", err)
 	}
 }

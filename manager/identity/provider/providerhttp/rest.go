@@ -37,7 +37,8 @@ func (h *handler) rest() {
 	web.Register(a, op("create-provider", "POST", "/providers", "Add a way to sign in", http.StatusCreated), h.restCreate)
 	web.Register(a, op("get-provider", "GET", "/providers/{id}", "Get a way to sign in", http.StatusOK), h.restGet)
 	web.Register(a, op("update-provider", "PATCH", "/providers/{id}", "Change a way to sign in; it is in use at once", http.StatusOK), h.restUpdate)
-	web.Register(a, op("delete-provider", "DELETE", "/providers/{id}", "Remove a way to sign in; its people keep their accounts", http.StatusNoContent), h.restDelete)
+	web.Register(a, op("delete-provider", "DELETE", "/providers/{id}", "Remove a way to sign in, with its linked accounts and groups; its people keep their users", http.StatusNoContent), h.restDelete)
+	web.Register(a, op("get-provider-leaving", "GET", "/providers/{id}/leaving", "What would go with a way to sign in, and who would have none left", http.StatusOK), h.restLeaving)
 	web.Register(a, op("test-provider", "POST", "/providers/{id}/test", "Try the settings as they are saved and say what is found", http.StatusOK), h.restTest)
 	web.Register(a, op("sync-provider", "POST", "/providers/{id}/sync", "Have a directory read now, in the background", http.StatusAccepted), h.restSync)
 	web.Register(a, op("find-provider-groups", "GET", "/providers/{id}/groups", "Find groups of a provider by a part of their name", http.StatusOK), h.restGroups)
@@ -142,8 +143,20 @@ func apply(p *provider.Provider, u api.ProviderUpdate) {
 	}
 }
 
-func (h *handler) restDelete(ctx context.Context, in *ByID) (*struct{}, error) {
-	return nil, h.Providers.Delete(ctx, web.Principal(ctx), odcm.ProviderID(in.ID))
+func (h *handler) restDelete(ctx context.Context, in *struct {
+	ByID
+	Confirmed bool `query:"confirmed" doc:"Delete it though people would have no way left to sign in"`
+}) (*struct{}, error) {
+	return nil, h.Providers.Delete(ctx, web.Principal(ctx), odcm.ProviderID(in.ID), provider.Deletion{Confirmed: in.Confirmed})
+}
+
+func (h *handler) restLeaving(ctx context.Context, in *ByID) (*answer[api.ProviderLeaving], error) {
+	l, err := h.Providers.Leaving(ctx, web.Principal(ctx), odcm.ProviderID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &answer[api.ProviderLeaving]{api.ProviderLeaving{Accounts: len(l.Accounts), Groups: len(l.Groups), Memberships: l.Memberships,
+		Stranded: append([]string{}, l.Stranded()...)}}, nil
 }
 
 func (h *handler) restTest(ctx context.Context, in *ByID) (*answer[api.ProviderTest], error) {

@@ -21,6 +21,7 @@ type pageView struct {
 	syncs     bool
 	now       time.Time
 	returnURL string
+	leaving   provider.Leaving
 	form      formView
 }
 
@@ -118,4 +119,14 @@ func facts(v pageView) []design.Fact {
 		list = append(list, design.Fact{Label: "Last tried", Content: design.Time(v.Sync.Tried)})
 	}
 	return list
+}
+
+// deletion is the question before the provider is deleted. Who sees that people are stranded has confirmed it.
+func (v pageView) deletion() design.Confirm {
+	c := design.Confirm{ID: "delete", Title: "Delete " + v.Name + "?", Action: href(v.ID) + "/delete", Button: "Delete", Danger: true, Text: v.leaving.Summary()}
+	if v.leaving.Warning() != "" {
+		c.Button, c.Hidden = "Delete all the same", map[string]string{"confirmed": "true"}
+		c.Type = v.Name
+	}
+	return c
 }

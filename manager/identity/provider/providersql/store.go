@@ -116,14 +116,6 @@ func (s *Store) Update(ctx context.Context, r provider.Record, e odcm.Event) err
 	return nameTaken(err, r.Name)
 }
 
-// Delete implements [provider.Store].
-func (s *Store) Delete(ctx context.Context, id odcm.ProviderID, e odcm.Event) error {
-	return s.change(ctx, []odcm.Event{e}, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM identity_provider WHERE id = $1`, id)
-		return one(result, err, notFound())
-	})
-}
-
 // Ask implements [provider.Store].
 func (s *Store) Ask(ctx context.Context, id odcm.ProviderID, at time.Time, accept bool, e odcm.Event) error {
 	return s.change(ctx, []odcm.Event{e}, func(tx *sql.Tx) error {

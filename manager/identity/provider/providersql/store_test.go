@@ -11,6 +11,8 @@ import (
 	"odcm/kit/db/dbtest"
 	"odcm/kit/eventlog"
 	"odcm/kit/signal"
+	"odcm/manager/identity/group/groupsql"
+	"odcm/manager/identity/identitysql"
 	"odcm/manager/identity/provider"
 	"odcm/manager/identity/provider/providersql"
 )
@@ -35,12 +37,19 @@ func conform(t *testing.T, d *db.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := identitysql.New(ctx, d, log); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := groupsql.New(ctx, d, log); err != nil {
+		t.Fatal(err)
+	}
 	at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	record := func(id odcm.ProviderID, name string, order int) provider.Record {
 		return provider.Record{Provider: provider.Provider{ID: id, Kind: provider.LDAP, Name: name, Order: order, Settings: map[string]string{"servers": "a\nb"},
 			SyncEvery: time.Minute, Revision: 1, Created: at}, Sealed: map[string]string{"bindPassword": "sealed"}}
 	}
 	event := func(typ string) odcm.Event { return odcm.NewEvent(odcm.System, typ, "x", "x", nil, nil) }
+	told := func(provider.Leaving) ([]odcm.Event, error) { return []odcm.Event{event("provider.deleted")}, nil }
 	one := record("provider-1", "Corp", 2)
 	if err := s.Create(ctx, one, event("provider.created")); err != nil {
 		t.Fatal(err)
@@ -93,11 +102,11 @@ func conform(t *testing.T, d *db.DB) {
 		}
 	})
 	t.Run("what is deleted is gone", func(t *testing.T) {
-		if err := s.Delete(ctx, one.ID, event("provider.deleted")); err != nil {
+		if err := s.Delete(ctx, one.ID, told); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.Provider(ctx, one.ID)
-		for _, err := range []error{err, s.Delete(ctx, one.ID, event("provider.deleted")), s.SetTest(ctx, one.ID, provider.Test{}),
+		for _, err := range []error{err, s.Delete(ctx, one.ID, told), s.SetTest(ctx, one.ID, provider.Test{}),
 			s.SetSync(ctx, one.ID, provider.Sync{}), s.Ask(ctx, one.ID, at, true, event("provider.sync-asked"))} {
 			if odcm.CodeOf(err) != "provider.not-found" {
 				t.Errorf("%v", err)

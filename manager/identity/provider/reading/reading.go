@@ -5,12 +5,12 @@ package reading
 import (
 	"fmt"
 
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 )
 
 // Reading is one reading of everybody who is linked to a directory.
 type Reading struct {
-	Seen        []identity.Observation
+	Seen        []person.Observation
 	Linked      int // who was asked about
 	Gone        int
 	Memberships int
@@ -20,7 +20,7 @@ type Reading struct {
 }
 
 // Add takes what was said of a batch of people.
-func (r *Reading) Add(seen []identity.Observation) {
+func (r *Reading) Add(seen []person.Observation) {
 	if r.groups == nil {
 		r.groups = map[string]bool{}
 	}

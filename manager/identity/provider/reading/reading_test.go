@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"odcm/manager/identity"
+	"odcm/manager/identity/person"
 	"odcm/manager/identity/provider/reading"
 )
 
@@ -34,11 +34,11 @@ func TestDoubt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := reading.Reading{Linked: c.in + c.none + c.unknown + c.gone}
-			for n, o := range map[*int]identity.Observation{
-				&c.in: {GroupsKnown: true, Groups: []identity.ExternalGroup{{ID: "g"}}}, &c.none: {GroupsKnown: true}, &c.unknown: {}, &c.gone: {Gone: true},
+			for n, o := range map[*int]person.Observation{
+				&c.in: {GroupsKnown: true, Groups: []person.ExternalGroup{{ID: "g"}}}, &c.none: {GroupsKnown: true}, &c.unknown: {}, &c.gone: {Gone: true},
 			} {
 				for range *n {
-					r.Add([]identity.Observation{o})
+					r.Add([]person.Observation{o})
 				}
 			}
 			got := r.Doubt(c.people, c.memberships)

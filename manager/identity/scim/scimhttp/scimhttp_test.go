@@ -21,6 +21,7 @@ import (
 	"odcm/manager/identity/group"
 	"odcm/manager/identity/group/groupsql"
 	"odcm/manager/identity/identitysql"
+	"odcm/manager/identity/role"
 	"odcm/manager/identity/scim"
 	"odcm/manager/identity/scim/scimhttp"
 	"odcm/manager/identity/scim/scimsql"
@@ -58,7 +59,7 @@ func open(t testing.TB) *world {
 	fail(err)
 	pushed, err := scimsql.New(ctx, d, w.log)
 	fail(err)
-	auth := identity.NewAuthorizer()
+	auth := role.NewAuthorizer()
 	g := group.New(group.Options{Store: groups, Log: w.log, Bus: bus, Authorizer: auth, Logger: quiet})
 	people := identity.New(identity.Options{Store: users, Bus: bus, Authorizer: auth, Groups: g, Logger: quiet})
 	s := scim.New(scim.Options{Store: pushed, People: scim.PeopleOf(people), Groups: g, Authorizer: auth, Logger: quiet, PublicURL: func() string { return "https://odcm.example.com" },

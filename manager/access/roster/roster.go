@@ -1,0 +1,44 @@
+// Package roster keeps whose the accounts on Octopus servers are, and what was written there: accounts, teams, and what has
+// arrived of what each person should have.
+package roster
+
+import (
+	"time"
+
+	"odcm"
+	"odcm/manager/access"
+)
+
+// Options are what a [Roster] needs. People, Places, Store, Servers and Gate are required.
+type Options struct {
+	People    access.People
+	Everybody Everybody // nobody is matched by a rule if nil
+	Newcomers Newcomers // accounts cannot be invited or made people of if nil
+	Places    access.Places
+	Store     Store
+	Servers   Servers
+	Gate      Gate       // decides about the pages and operations of accounts
+	Signals   access.Bus // told "account/SPACE" when something of a Space's push changed; nobody if nil
+	Now       func() time.Time
+}
+
+// Roster knows whose the accounts of servers are, and how it stands with what was brought there.
+type Roster struct{ o Options }
+
+// New makes the service.
+func New(o Options) *Roster {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Roster{o}
+}
+
+// Topic is the hint that something of a Space's accounts or teams changed.
+func Topic(id odcm.SpaceID) string { return "account/" + string(id) }
+
+// Tell hints to all replicas that something of a Space's accounts or teams changed.
+func (r *Roster) Tell(id odcm.SpaceID) {
+	if r.o.Signals != nil {
+		r.o.Signals.Publish(Topic(id))
+	}
+}
