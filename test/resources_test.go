@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -345,14 +346,17 @@ func TestSpaceServerOnAFullDisk(t *testing.T) {
 	}
 }
 
-// TestDatabaseGoesAway stops PostgreSQL below a manager and starts it again.
+// TestDatabaseGoesAway stops PostgreSQL below two replicas and starts it again: one holds what is to be done once, the other
+// waits for it.
 func TestDatabaseGoesAway(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and stops a PostgreSQL of its own")
 	}
 	t.Parallel()
 	server := dbtest.Private(t)
-	o := open(t, func(o *manager.Options) { o.Database = server.URL })
+	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))
+	o := open(t, func(o *manager.Options) { o.Database, o.Key, o.Replica = server.URL, key, "one" })
+	standby := open(t, func(o *manager.Options) { o.Database, o.Key, o.Replica = server.URL, key, "two" })
 	theirs := &fakeOctopus{installation: "theirs"}
 	there := serve(t, theirs.ServeHTTP)
 	enlist := func(name string) reply {
@@ -375,12 +379,15 @@ func TestDatabaseGoesAway(t *testing.T) {
 	until(t, "background work goes on", func() bool {
 		return strings.Contains(string(o.want(200, "GET", "/api/v1/audit/events", "").body), "monitor.status-changed")
 	})
-	ended := make(chan error, 1)
-	go func() { ended <- o.m.Wait() }()
-	select {
-	case err := <-ended:
-		t.Errorf("background work ended: %v", err)
-	default:
+	until(t, "the other is ready too", func() bool { return standby.ask("GET", "/readyz", "", nil).status == 200 })
+	for _, replica := range []*office{o, standby} {
+		ended := make(chan error, 1)
+		go func() { ended <- replica.m.Wait() }()
+		select {
+		case err := <-ended:
+			t.Errorf("background work ended: %v", err)
+		case <-time.After(time.Second):
+		}
 	}
 }
 

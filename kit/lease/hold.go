@@ -12,8 +12,8 @@ import (
 // Hold waits for the lease, runs f while it is held, and releases it when f returns; the result is f's. When the lease is
 // lost, because another took it or because it could not be renewed in two thirds of its time, the context of f ends (its
 // cause has the code "lease.lost") a third of the time before another can have it; once f has returned, Hold waits for the
-// lease again and runs f anew. It returns the error of a database that fails while it waits, and the context's error when
-// that ends.
+// lease again and runs f anew. A database that does not answer is waited for like a lease that another holds; any other
+// error ends the wait, and the context's error when that ends.
 func (s *Store) Hold(ctx context.Context, name, owner string, ttl time.Duration, f func(ctx context.Context, l Lease) error) error {
 	for {
 		sent := time.Now()
@@ -23,7 +23,7 @@ func (s *Store) Hold(ctx context.Context, name, owner string, ttl time.Duration,
 			if again, err := s.run(ctx, l, sent, ttl, f); !again {
 				return err
 			}
-		case odcm.KindOf(err) != odcm.Conflict:
+		case odcm.KindOf(err) != odcm.Conflict && odcm.KindOf(err) != odcm.Unavailable:
 			return err
 		}
 		if err := wait(ctx, retry(ttl)); err != nil {

@@ -179,3 +179,35 @@ func TestHoldEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// A database that is away for a while: who waits for a lease goes on waiting, and has it once the database is back.
+func TestHoldWaitsForTheDatabase(t *testing.T) {
+	t.Parallel()
+	server := dbtest.Private(t)
+	d := dbtest.Open(t, server.URL)
+	s := open(t, d)
+	first := acquire(t, s, "leader", "a", 2*time.Second)
+	type outcome struct {
+		fence int64
+		err   error
+	}
+	ended := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		o.err = s.Hold(t.Context(), "leader", "b", 2*time.Second, func(_ context.Context, l lease.Lease) error {
+			o.fence = l.Fence
+			return nil
+		})
+		ended <- o
+	}()
+	server.Stop(t)
+	select {
+	case o := <-ended:
+		t.Fatalf("ended without a database: %+v", o)
+	case <-time.After(2500 * time.Millisecond): // it asks every second at the latest
+	}
+	server.Start(t)
+	if o := <-ended; o.err != nil || o.fence <= first.Fence {
+		t.Errorf("%+v after %+v", o, first)
+	}
+}
