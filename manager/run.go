@@ -72,6 +72,7 @@ func (m *Manager) Start(ctx context.Context) error {
 		"logout":           m.hinted(m.logout.Run, sso.TopicLogout),
 		"mail":             m.hinted(m.outbox.Run, "mail"),
 		"monitor":          m.hinted(m.monitor.Run, monitor.Topics()...),
+		"notifications":    m.hinted(m.alerting.courier.Run, "notification", "alert-setting"),
 		"providers":        m.hinted(m.providers.Run, "provider"),
 		"reconcile":        m.reconciler.Run,
 		"reports":          m.reporting.collector.Run,

@@ -15,6 +15,8 @@ const (
 	refreshEvery = 30 * time.Second
 	refreshRest  = 500 * time.Millisecond // between two looks at least: hints come in crowds
 	refreshShare = 20                     // and so many times as long as a look takes: with thousands of targets it takes a while
+	refreshPause = 5 * time.Second        // but no longer: a look may have been slow for other reasons
+	refreshAgain = time.Second            // after a look that failed
 	touchEvery   = time.Minute
 	// stale is how old the last look may be before the time since then counts as not watched.
 	stale = 3 * touchEvery
@@ -34,12 +36,13 @@ func (s *Service) keepTargets(ctx context.Context) error {
 		case <-s.refresh:
 		case <-changed:
 		}
-		began := time.Now()
+		began, next := time.Now(), refreshEvery
 		if err := s.takeTargets(ctx); err != nil && ctx.Err() == nil {
 			s.o.Logger.Error("read what to monitor", "error", err)
+			next = refreshAgain
 		}
-		pause(ctx, max(refreshRest, refreshShare*time.Since(began)))
-		timer.Reset(refreshEvery)
+		pause(ctx, min(max(refreshRest, refreshShare*time.Since(began)), refreshPause))
+		timer.Reset(next)
 	}
 }
 

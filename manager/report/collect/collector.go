@@ -55,6 +55,7 @@ const (
 	rest = 5 * time.Second
 	// listEvery is how often it is looked which Spaces there are.
 	listEvery = 30 * time.Second
+	listAgain = time.Second // after it failed
 	// farthest bounds the wait after failures.
 	farthest = time.Hour
 	// spread is over what time the first rounds are strewn where there are many.
@@ -148,6 +149,8 @@ func (c *Collector) Run(ctx context.Context) error {
 		}
 		if err := c.refresh(ctx); err != nil && ctx.Err() == nil {
 			c.o.Logger.Error("read which Spaces to collect from", "error", err)
+			list.Reset(listAgain)
+			continue
 		}
 		list.Reset(listEvery)
 	}
