@@ -150,7 +150,7 @@ func (m *Manager) openAccess(ctx context.Context, sealer *seal.Sealer, authorize
 	m.roster = roster.New(roster.Options{People: people{m}, Everybody: people{m}, Newcomers: people{m}, Places: places{m}, Store: pushes, Servers: servers,
 		Gate: m.access, Signals: m.bus})
 	m.push = push.New(push.Options{Gate: m.access, Roster: m.roster, Desires: m.access, People: people{m}, Places: places{m}, Store: pushes, Servers: servers, Slots: slots{m.pointer},
-		Observer: accessoctopus.NewMetrics(m.metrics), Logger: m.log})
+		Observer: accessoctopus.NewMetrics(m.metrics), Again: func(id odcm.SpaceID) { m.reconciler.Wake(string(id)) }, Logger: m.log})
 	m.grants = admit.New(admit.Options{Access: m.access, Store: store, People: people{m}, Register: people{m}, Teams: servers, Arrived: m.roster})
 	m.explain = explain.New(explain.Options{Access: m.access, Grants: m.grants, People: people{m}, Places: places{m}, Arrived: m.roster})
 	return nil

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"odcm/manager/access"
+	"odcm/manager/access/roster"
 	"odcm/manager/identity"
 	"odcm/manager/monitor"
 	"odcm/manager/sso"
@@ -80,7 +81,7 @@ func (m *Manager) Start(ctx context.Context) error {
 		"report schedules": m.reporting.schedules.Run,
 		"sessions":         m.followSessions,
 		"sso":              m.hinted(m.sso.Run, "party", "user"),
-		"wake":             m.hinted(m.wake, "space", "account"),
+		"wake":             m.hinted(m.wake, append(roster.Topics(), "space")...),
 	} {
 		r.work.Go(func() error { return m.worker(working, name, run) })
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +80,52 @@ func TestNothingIsWrittenInSync(t *testing.T) {
 	w.pass(2 * time.Hour)
 	if w.reconcile(spaceA); c.writes != 0 || c.reads < 3 {
 		t.Errorf("now and then everything is compared: %s", c)
+	}
+}
+
+// silent is a server that tells of no event, so that every run looks at everything.
+type silent struct{ roster.Server }
+
+func (silent) Latest(context.Context) (string, error) { return "", nil }
+
+// TestNoPushWakesItself wants of what a push tells, and of the second look that it asks for, that they come to an end.
+func TestNoPushWakesItself(t *testing.T) {
+	t.Parallel()
+	for name, wrap := range map[string]func(roster.Server) roster.Server{"events": nil, "no events": func(s roster.Server) roster.Server { return silent{s} }} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, team, ids := withTeam(t, "ann", "bob")
+			w.wrap = wrap
+			wakes := func() (n int) {
+				for _, topic := range w.topics {
+					if noun, _, _ := strings.Cut(topic, "/"); slices.Contains(roster.Topics(), noun) {
+						n++
+					}
+				}
+				return n
+			}
+			settle := func() (runs int) {
+				t.Helper()
+				for w.again = []odcm.SpaceID{spaceA}; len(w.again) > 0 && runs < 10; runs++ {
+					w.again = nil
+					w.reconcile(spaceA)
+				}
+				return runs
+			}
+			if runs := settle(); runs > 2 {
+				t.Errorf("%d runs at first", runs)
+			}
+			w.enter[spaceA], w.teams[spaceA] = ids[:1], []access.DesiredTeam{{Team: team, Groups: []odcm.GroupID{"group-developers"}}}
+			if runs := settle(); runs > 2 {
+				t.Errorf("%d runs after a change", runs)
+			}
+			if runs := settle(); runs != 1 || wakes() > 0 {
+				t.Errorf("in sync: %d runs, %d wakes by %q", runs, wakes(), w.topics)
+			}
+			if err := w.push.SetPolicy(context.Background(), barry, string(spaceA), roster.Leave); err != nil || wakes() != 1 {
+				t.Errorf("a decision wakes %d: %v", wakes(), err)
+			}
+		})
 	}
 }
 

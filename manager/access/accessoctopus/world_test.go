@@ -59,7 +59,12 @@ type world struct {
 	stewards map[odcm.UserID][]odcm.SpaceID
 	roster   *roster.Roster
 	push     *push.Push
+	topics   []string       // that were published
+	again    []odcm.SpaceID // that asked for another run
 }
+
+// Publish implements access.Bus.
+func (w *world) Publish(topics ...string) { w.topics = append(w.topics, topics...) }
 
 type observer struct {
 	mu      sync.Mutex
@@ -153,8 +158,9 @@ func (w *world) place(id odcm.SpaceID, in odcm.InstanceID, octopusSpace string) 
 // restart is another replica of ODCM on the same database.
 func (w *world) restart() {
 	now := func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }
-	w.roster = roster.New(roster.Options{People: w, Everybody: w, Newcomers: w, Places: w, Store: w.store, Servers: w, Gate: w, Now: now})
-	w.push = push.New(push.Options{Gate: w, Roster: w.roster, Desires: w, People: w, Places: w, Store: w.store, Servers: w, Slots: w, Observer: &w.seen, Now: now})
+	w.roster = roster.New(roster.Options{People: w, Everybody: w, Newcomers: w, Places: w, Store: w.store, Servers: w, Gate: w, Signals: w, Now: now})
+	w.push = push.New(push.Options{Gate: w, Roster: w.roster, Desires: w, People: w, Places: w, Store: w.store, Servers: w, Slots: w, Observer: &w.seen, Now: now,
+		Again: func(id odcm.SpaceID) { w.again = append(w.again, id) }})
 }
 
 // Authorize permits administrators everything, and stewards what is theirs.

@@ -283,7 +283,7 @@ func (r *run) acknowledge(ctx context.Context) error {
 		r.state.Making, r.saw = nil, true
 	}
 	if !open && r.state.Done != r.state.Revision {
-		r.state.Done, r.state.Applied, r.saw = r.state.Revision, now, true
+		r.state.Done, r.state.Applied, r.saw, r.again = r.state.Revision, now, true, !r.full
 	}
 	return nil
 }

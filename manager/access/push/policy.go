@@ -33,6 +33,6 @@ func (p *Push) SetPolicy(ctx context.Context, by odcm.Principal, ref string, pol
 	if err := p.o.Store.SavePush(ctx, state, odcm.NewEvent(by, "account.policy", string(place.Space), place.Name, nil, map[string]roster.DriftPolicy{"drift": policy})); err != nil {
 		return err
 	}
-	p.o.Roster.Tell(place.Space)
+	p.o.Roster.Decided(place.Space)
 	return nil
 }

@@ -24,6 +24,7 @@ type Options struct {
 	Servers  roster.Servers
 	Slots    Slots // accounts get no identity if nil
 	Observer Observer
+	Again    func(odcm.SpaceID) // asks for another run; the next comes when it comes if nil
 	Now      func() time.Time
 	Logger   *slog.Logger
 	// LookEvery is how long nothing is compared in full where the server says that nobody changed anything; 1 hour if zero.
@@ -157,6 +158,9 @@ func (p *Push) Reconcile(ctx context.Context, key string) (err error) {
 			return save
 		}
 		p.o.Roster.Tell(place.Space)
+	}
+	if r.again && p.o.Again != nil {
+		p.o.Again(place.Space)
 	}
 	return err
 }

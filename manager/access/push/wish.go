@@ -22,6 +22,7 @@ type run struct {
 	server   roster.Server
 	state    roster.PushState
 	saw      bool // whether the state is to be saved
+	again    bool // whether the look that waited for the difference is still to be had
 	entrants []odcm.UserID
 	teams    []access.DesiredTeam
 	wanted   map[odcm.UserID]bool // who may enter any Space of the instance

@@ -136,7 +136,7 @@ func (r *Roster) Decide(ctx context.Context, by odcm.Principal, instance odcm.In
 	}
 	on, err := r.o.Places.On(ctx, instance)
 	for _, place := range on {
-		r.Tell(place.Space)
+		r.Decided(place.Space)
 	}
 	return err
 }

@@ -18,7 +18,7 @@ type Options struct {
 	Store     Store
 	Servers   Servers
 	Gate      Gate       // decides about the pages and operations of accounts
-	Signals   access.Bus // told "account/SPACE" when something of a Space's push changed; nobody if nil
+	Signals   access.Bus // told of "account/SPACE" and "decision/SPACE"; nobody if nil
 	Now       func() time.Time
 }
 
@@ -36,7 +36,18 @@ func New(o Options) *Roster {
 // Topic is the hint that something of a Space's accounts or teams changed.
 func Topic(id odcm.SpaceID) string { return "account/" + string(id) }
 
-// Tell hints to all replicas that something of a Space's accounts or teams changed.
+// Topics are the nouns of the hints that ask for a push to a Space. What a push tells itself is not among them: it would wake
+// itself again and again.
+func Topics() []string { return []string{"decision"} }
+
+// Decided hints to all replicas that it was decided what a Space's accounts shall be.
+func (r *Roster) Decided(id odcm.SpaceID) {
+	if r.o.Signals != nil {
+		r.o.Signals.Publish("decision/"+string(id), Topic(id))
+	}
+}
+
+// Tell hints to all replicas that something of a Space's accounts or teams is another.
 func (r *Roster) Tell(id odcm.SpaceID) {
 	if r.o.Signals != nil {
 		r.o.Signals.Publish(Topic(id))
